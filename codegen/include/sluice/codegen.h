@@ -1,0 +1,25 @@
+/* codegen.h: kernel IR to machine code; the only user of LLVM's C API. */
+#ifndef SLUICE_CODEGEN_H
+#define SLUICE_CODEGEN_H
+
+#include "sluice/ir.h"
+#include "sluice/machine.h"
+#include "sluice/sluice.h"
+
+typedef struct sl_codegen_options {
+    const sl_machine *machine;
+    const char *cache_dir;        /* NULL: none */
+    int compile_threads;          /* kernels compiled in parallel; 0: machine->threads */
+    bool timing;
+    void (*print)(void *self, const char *text);
+    void *print_self;
+} sl_codegen_options;
+
+/* Compiles a module of kernel IR (after the default pipeline) into a program of this process. `model_arena` (may be NULL) owns constant data that the module
+ * borrows; on success the program takes it over. */
+SL_MUST_USE sl_status sl_codegen_jit(sl_module *module, const sl_codegen_options *options, const sl_allocator *allocator, sl_arena *model_arena,
+                                     sluice_program **program);
+/* LLVM IR or assembly of the module as text. */
+SL_MUST_USE sl_status sl_codegen_text(sl_module *module, const sl_codegen_options *options, bool assembly, sl_text *out);
+
+#endif

@@ -1,0 +1,44 @@
+/* sluice_compiler.h: the host API's other half: from a model file to a program in this process (JIT), or to text. Header of libsluice (which contains the
+ * runtime). Same rules as sluice.h. */
+#ifndef SLUICE_COMPILER_H
+#define SLUICE_COMPILER_H
+
+#include "sluice/sluice.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sluice_compile_options {
+    const char *format;           /* auto (default), json, onnx-json, onnx, sl (text IR) */
+    const char *target;           /* host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, or an LLVM CPU name with features */
+    int32_t threads;              /* tune for so many; 0: the machine's */
+    const char *const *bindings;  /* "batch=8" (symbol) or "x=1,3,224,224" (input); NULL-terminated, may be NULL */
+    const char *cache_dir;        /* object cache; NULL: none; "default": $XDG_CACHE_HOME/sluice or ~/.cache/sluice */
+    const char *pipeline;         /* passes; NULL: the default pipeline */
+    const char *print_before, *print_after;   /* pass names or "all": printed to `print` */
+    int32_t print_changed;        /* print after passes that changed something */
+    const char *dump_dir;
+    const char *reproducer;       /* written when a pass fails */
+    int32_t timing;               /* print pass and codegen times */
+    int32_t verify;               /* verify after every pass; default 1 */
+    int32_t strict;
+    int64_t memory_budget;
+    void (*print)(void *self, const char *text);
+    void *print_self;
+} sluice_compile_options;
+SLUICE_API void sluice_compile_options_init(sluice_compile_options *options);
+
+/* Compiles a model file for this process. */
+SLUICE_API sluice_code sluice_compile_file(sluice_context *context, const char *path, const sluice_compile_options *options, sluice_program **program);
+/* The same from memory; `name` stands for the path in messages and finds side files. */
+SLUICE_API sluice_code sluice_compile_memory(sluice_context *context, const char *name, const void *data, size_t size,
+                                             const sluice_compile_options *options, sluice_program **program);
+/* Compiles to text: "ir" (kernel IR), "llvm" or "asm". The text belongs to the caller: sluice_text_free. */
+SLUICE_API sluice_code sluice_compile_text(sluice_context *context, const char *path, const char *kind, const sluice_compile_options *options, char **text);
+SLUICE_API void sluice_text_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,107 @@
+/* sluice.h: the host API for running compiled programs: programs, sessions, tensors. Header of libsluice_runtime; the compiler's entry points
+ * (model file to program) are in sluice_compiler.h. C17, no other header of Sluice needed.
+ *
+ * Threads: a program is immutable after creation and may be shared by any number of sessions; a session is used by one thread at a time and owns
+ * its worker pool and arena. After a warm-up run with the largest shapes, runs allocate nothing.
+ *
+ * Errors: functions return 0 (SLUICE_OK) or a code; sluice_last_error(object) tells what happened in words. Nothing aborts or prints.
+ */
+#ifndef SLUICE_SLUICE_H
+#define SLUICE_SLUICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SLUICE_API __attribute__((visibility("default")))
+
+typedef enum sluice_code {
+    SLUICE_OK = 0, SLUICE_INVALID_ARGUMENT = 1, SLUICE_INVALID_MODEL = 2, SLUICE_UNSUPPORTED = 3, SLUICE_NOT_FOUND = 4, SLUICE_IO = 5,
+    SLUICE_OUT_OF_MEMORY = 6, SLUICE_OVERFLOW = 7, SLUICE_RUN_TIME = 8, SLUICE_INTERNAL = 9,
+} sluice_code;
+
+typedef struct sluice_context sluice_context;   /* options, last error, diagnostics */
+typedef struct sluice_program sluice_program;   /* compiled model */
+typedef struct sluice_session sluice_session;   /* one user of a program: memory, threads */
+
+/* Tensors at the API are DLPack's (dlpack.h, DLTensor): CPU device, any strides for inputs (NULL strides: row-major). */
+#ifndef DLPACK_DLPACK_H_
+typedef struct { int32_t device_type; int32_t device_id; } DLDevice;          /* kDLCPU = 1 */
+typedef struct { uint8_t code; uint8_t bits; uint16_t lanes; } DLDataType;    /* kDLInt 0, kDLUInt 1, kDLFloat 2, kDLBfloat 4, kDLBool 6 */
+typedef struct { void *data; DLDevice device; int32_t ndim; DLDataType dtype; int64_t *shape; int64_t *strides; uint64_t byte_offset; } DLTensor;
+#endif
+
+SLUICE_API const char *sluice_version(void);
+
+/* ---- context ---- */
+typedef struct sluice_context_options {
+    void *allocator_self;
+    /* As realloc with sizes; NULL: the system's. */
+    void *(*resize)(void *self, void *pointer, size_t old_size, size_t new_size, size_t alignment);
+    /* Gets each rendered diagnostic (one or more lines); NULL: kept in sluice_last_error only. */
+    void (*diagnostic)(void *self, const char *text);
+    void *diagnostic_self;
+} sluice_context_options;
+SLUICE_API void sluice_context_options_init(sluice_context_options *options);
+SLUICE_API sluice_code sluice_context_create(const sluice_context_options *options, sluice_context **context);
+SLUICE_API void sluice_context_destroy(sluice_context *context);
+/* The message of the last failed call that took this context or an object made from it; "" when there was none. Valid until the next call. */
+SLUICE_API const char *sluice_last_error(const sluice_context *context);
+
+/* ---- programs ---- */
+SLUICE_API void sluice_program_destroy(sluice_program *program);
+typedef struct sluice_value_description {
+    const char *name;
+    DLDataType dtype;
+    int32_t rank;                 /* -1: decided at run time */
+    const int64_t *dims;          /* -1 where symbolic */
+    const char *const *symbols;   /* text of the dim where symbolic ("batch", "2*seq"), else NULL */
+} sluice_value_description;
+SLUICE_API int32_t sluice_program_input_count(const sluice_program *program);
+SLUICE_API int32_t sluice_program_output_count(const sluice_program *program);
+SLUICE_API sluice_code sluice_program_input(const sluice_program *program, int32_t index, sluice_value_description *description);
+SLUICE_API sluice_code sluice_program_output(const sluice_program *program, int32_t index, sluice_value_description *description);
+/* Index by name, -1 when there is none. */
+SLUICE_API int32_t sluice_program_find_input(const sluice_program *program, const char *name);
+SLUICE_API int32_t sluice_program_find_output(const sluice_program *program, const char *name);
+
+/* ---- sessions ---- */
+typedef struct sluice_session_options {
+    int32_t threads;              /* 0: as many as cores; 1: none but the caller */
+    int32_t pin;                  /* 1: pin workers to cores */
+    int32_t spin_microseconds;    /* how long an idle worker spins before it sleeps; -1: default 50 */
+    int32_t counters;             /* 1: count work per op (small cost) */
+    int64_t memory_limit;         /* bytes of arena and outputs; 0: none */
+} sluice_session_options;
+SLUICE_API void sluice_session_options_init(sluice_session_options *options);
+SLUICE_API sluice_code sluice_session_create(sluice_program *program, const sluice_session_options *options, sluice_session **session);
+SLUICE_API void sluice_session_destroy(sluice_session *session);
+
+/* Runs. inputs[i] belongs to program input i. outputs[i]: with data != NULL the result is written there (shape, dtype and row-major strides must
+ * fit, else an error); with data == NULL the call fills in data, shape and dtype of memory that the session owns until its next run. */
+SLUICE_API sluice_code sluice_session_run(sluice_session *session, const DLTensor *inputs, int32_t input_count, DLTensor *outputs, int32_t output_count);
+
+/* Bytes of arena in use by the session, and the most so far. */
+SLUICE_API int64_t sluice_session_arena_bytes(const sluice_session *session);
+SLUICE_API int64_t sluice_session_peak_bytes(const sluice_session *session);
+
+/* ---- counters: what the last run did, op by op; needs options.counters ---- */
+typedef struct sluice_counter {
+    const char *op;               /* kernel name */
+    const char *location;         /* node names it came from */
+    int64_t runs;                 /* launches */
+    int64_t work;                 /* multiply-adds (or scalar operations) executed */
+    int64_t dense_work;           /* of the same op run densely once */
+    int64_t weight_bytes;         /* constant bytes read */
+    int64_t nanoseconds;          /* time inside, all threads waited for */
+} sluice_counter;
+SLUICE_API int32_t sluice_session_counter_count(const sluice_session *session);
+SLUICE_API sluice_code sluice_session_counter(const sluice_session *session, int32_t index, sluice_counter *counter);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
