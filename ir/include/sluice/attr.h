@@ -59,19 +59,6 @@ int64_t sl_attr_data_size(sl_attr attr);
 double sl_attr_data_float(sl_attr attr, int64_t index);
 int64_t sl_attr_data_int(sl_attr attr, int64_t index);
 
-/* Element codecs, shared by folding, evaluation and import: any element type except str. Rounding is to nearest even; float to integer
- * truncates toward zero and saturates; narrowing of integers wraps; f8 saturates (as ONNX's default). */
-double sl_element_load_float(sl_element element, const void *data, int64_t index);
-int64_t sl_element_load_int(sl_element element, const void *data, int64_t index);      /* u64 as the bit pattern */
-void sl_element_store_float(sl_element element, void *data, int64_t index, double value);
-void sl_element_store_int(sl_element element, void *data, int64_t index, int64_t value);
-float sl_half_to_float(uint16_t bits);
-uint16_t sl_float_to_half(float value);
-float sl_bfloat_to_float(uint16_t bits);
-uint16_t sl_float_to_bfloat(float value);
-float sl_f8_to_float(sl_element element, uint8_t bits);
-uint8_t sl_float_to_f8(sl_element element, float value, bool saturate);
-
 void sl_attr_print(sl_text *out, sl_attr attr);           /* full form; large data prints as @blob by the module printer */
 
 #endif

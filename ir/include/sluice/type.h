@@ -14,39 +14,15 @@
 #ifndef SLUICE_TYPE_H
 #define SLUICE_TYPE_H
 
+#include "sluice/element.h"
 #include "sluice/expr.h"
 
 typedef const struct sl_type_data *sl_type;
 typedef const struct sl_attr_data *sl_attr;
 
-/* name, bits, class (F float, I signed, U unsigned, B boolean, S string), ONNX TensorProto data type or 0 */
-#define SL_ELEMENT_TYPES(X)                                                                                                  \
-    X(f64, 64, F, 11) X(f32, 32, F, 1) X(f16, 16, F, 10) X(bf16, 16, F, 16) X(f8e4m3, 8, F, 17) X(f8e5m2, 8, F, 19)          \
-    X(f8e4m3fnuz, 8, F, 18) X(f8e5m2fnuz, 8, F, 20) X(i1, 8, B, 9) X(i2, 2, I, 26) X(i4, 4, I, 22) X(i8, 8, I, 3)            \
-    X(i16, 16, I, 5) X(i32, 32, I, 6) X(i64, 64, I, 7) X(u2, 2, U, 25) X(u4, 4, U, 21) X(u8, 8, U, 2) X(u16, 16, U, 4)        \
-    X(u32, 32, U, 12) X(u64, 64, U, 13) X(str, 64, S, 8)
-
-typedef enum sl_element {
-#define SL_ELEMENT_ENUM(name, bits, class_, onnx) SL_ELEMENT_##name,
-    SL_ELEMENT_TYPES(SL_ELEMENT_ENUM)
-#undef SL_ELEMENT_ENUM
-    SL_ELEMENT_COUNT
-} sl_element;
-
 typedef enum sl_type_kind {
     SL_TYPE_SCALAR, SL_TYPE_TENSOR, SL_TYPE_VECTOR, SL_TYPE_BUFFER, SL_TYPE_PARTITION, SL_TYPE_LIST, SL_TYPE_OPTIONAL, SL_TYPE_TOKEN,
 } sl_type_kind;
-
-const char *sl_element_name(sl_element element);
-bool sl_element_parse(const char *name, size_t length, sl_element *element);
-int sl_element_bits(sl_element element);                   /* storage bits of one element: 8 for i1, 4 for i4 */
-bool sl_element_is_float(sl_element element);
-bool sl_element_is_integer(sl_element element);            /* signed or unsigned, not i1 */
-bool sl_element_is_signed(sl_element element);             /* signed integers */
-bool sl_element_from_onnx(int onnx_type, sl_element *element);
-int sl_element_to_onnx(sl_element element);
-/* Bytes of `count` packed elements. */
-int64_t sl_element_bytes(sl_element element, int64_t count);
 
 #define SL_MAX_RANK 16
 
