@@ -4,6 +4,7 @@
  *   "text"                    string        [a, b]        array          tensor<4 x f32>            type
  *   expr(2*B + 1)             expression    ints[1, 2]    dense int64    map(d0, d1)[d1, d0 + 1]    index map
  *   data<tensor<2 x f32>>[1.0, 2.0]                       constant data, printed in full when small
+ *   data<tensor<4 x f32>>splat(0.0)                       every element the same
  *   data<tensor<512 x 512 x f32>>@"blob3"                 large constant data, by name in the module's blob table
  *   #csr   #nm<2, 4>                                      encoding: name plus attribute arguments
  */
@@ -59,6 +60,8 @@ int64_t sl_attr_data_size(sl_attr attr);
 double sl_attr_data_float(sl_attr attr, int64_t index);
 int64_t sl_attr_data_int(sl_attr attr, int64_t index);
 
+/* Shortest decimal that reads back as the same value of the element type (f64: the same double); always has '.', 'e' or is nan, inf, -inf. */
+void sl_float_print(sl_text *out, double value, sl_element element);
 void sl_attr_print(sl_text *out, sl_attr attr);           /* full form; large data prints as @blob by the module printer */
 
 #endif

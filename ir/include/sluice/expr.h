@@ -7,11 +7,20 @@
  *
  * Division and modulus are floor division and the non-negative modulus of a positive divisor. `bcast(a, b)` is NumPy's broadcast of two
  * dimensions: b where a is 1, else a. All shape symbols are non-negative.
+ *
+ * Text:  expr   = ["-"] term {("+" | "-") term}         term = factor {"*" factor}
+ *        factor = integer | symbol | d<i> | "(" expr ")" | (floordiv | ceildiv | mod | min | max | bcast) "(" expr "," expr ")"
+ *        symbol = identifier | ?<n> | "quoted text" (any name that would read as something else: x, d3, min, with spaces)
+ *
+ * Arithmetic that would overflow 64 bits is kept as a product with a constant factor or as two like terms, so that it fails when it is evaluated
+ * and never wraps. An expression that would need more than SL_EXPR_MAX_SIZE nodes (hostile shape arithmetic) becomes a fresh symbol.
  */
 #ifndef SLUICE_EXPR_H
 #define SLUICE_EXPR_H
 
 #include "sluice/memory.h"
+
+#define SL_EXPR_MAX_SIZE 4096
 
 typedef struct sl_context sl_context;
 typedef const struct sl_expr_data *sl_expr;
