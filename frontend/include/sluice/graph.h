@@ -27,6 +27,7 @@ typedef struct sl_graph_string { const char *bytes; int64_t length; } sl_graph_s
 
 typedef struct sl_param {                 /* node attribute */
     const char *name;
+    const char *ref;                       /* in bodies of model-local functions: takes its value from the caller's attribute of this name; else NULL */
     sl_param_kind kind;
     int64_t i;
     double f;
@@ -39,6 +40,7 @@ typedef struct sl_param {                 /* node attribute */
     const sl_graph_string *strings;
     const sl_graph_tensor *const *tensors;
     sl_graph *const *graphs;
+    sl_type type;                          /* TYPE: as in sl_value_info */
     sl_place place;
 } sl_param;
 
