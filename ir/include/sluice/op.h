@@ -125,7 +125,9 @@ typedef struct sl_named_attr { const char *name; sl_attr attr; } sl_named_attr;
 /* Creates and inserts an op; regions are created with one empty block each. Types are given, nothing is inferred or verified. */
 sl_op *sl_build(sl_builder *builder, sl_op_kind kind, int operand_count, sl_value *const *operands, int result_count,
                 const sl_type *result_types, int attr_count, const sl_named_attr *attrs);
-/* Same, with result types from the row's `infer` hook. On a failed inference reports a diagnostic at builder->loc and returns NULL. */
+/* One more region (with an empty block) for an op whose row allows any number, such as route.switch; sl_build creates those without any. */
+sl_region *sl_op_add_region(sl_op *op);
+/* As sl_build, with result types from the row's `infer` hook. On a failed inference reports a diagnostic at builder->loc and returns NULL. */
 sl_op *sl_build_inferred(sl_builder *builder, sl_op_kind kind, int operand_count, sl_value *const *operands, int attr_count,
                          const sl_named_attr *attrs);
 /* Short forms (each returns result 0; types as stated). */
