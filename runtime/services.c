@@ -113,8 +113,22 @@ static void *service_output(sl_abi_frame *frame, int32_t index, int32_t rank, co
     return session->outputs[index].data;
 }
 
+static int32_t service_mismatch(sl_abi_frame *frame, int32_t input, int32_t dim, int64_t found, int64_t wanted) {
+    sluice_session *session = frame->session;
+    const sl_abi_value *value = &session->program->table->inputs[input];
+    const char *symbol = dim >= 0 && dim < value->rank && value->dims[dim] < 0 ? value->symbols[dim] : NULL;
+    char text[sizeof session->run_error];
+    if (dim < 0)
+        snprintf(text, sizeof text, "input '%s': rank is %lld, but the model wants %lld", value->name, (long long)found, (long long)wanted);
+    else
+        snprintf(text, sizeof text, "input '%s': dim %d is %lld, but the model wants %lld%s%s%s", value->name, (int)dim, (long long)found, (long long)wanted,
+                 symbol ? " (" : "", symbol ? symbol : "", symbol ? ")" : "");
+    return record(session, SL_INVALID_ARGUMENT, text);
+}
+
 const sl_abi_services sl_runtime_services = {
     .launch = (void *)service_launch, .call = (void *)service_call, .dynamic = (void *)service_dynamic, .output = (void *)service_output, .fail = (void *)service_fail,
+    .mismatch = (void *)service_mismatch,
 };
 
 void *sl_routine_make_output(const sl_routine_call *call, int index, int rank, const int64_t *shape) {

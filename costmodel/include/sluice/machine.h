@@ -6,8 +6,9 @@
 
 typedef struct sl_machine {
     const char *triple;        /* LLVM target triple, e.g. x86_64-pc-linux-gnu */
-    const char *cpu;           /* LLVM CPU name, e.g. znver4 */
-    const char *features;      /* LLVM feature string, e.g. +avx2,+fma,-avx512f: exactly what code may use */
+    const char *cpu;           /* LLVM CPU name of the baseline that `features` adds to: x86-64, generic */
+    const char *tune;          /* LLVM CPU name that scheduling aims at, e.g. znver4; grants no instructions */
+    const char *features;      /* LLVM feature string, e.g. +avx2,+fma: exactly what code may use beyond the baseline */
     int vector_bits;           /* widest vector that pays: 512, 256, 128 */
     int vector_registers;      /* architectural vector registers at that width: 32, 16 */
     bool fma, masked_memory;   /* fused multiply-add; per-lane masked loads and stores are cheap (AVX-512, SVE) or emulated (AVX2: vmaskmov) */

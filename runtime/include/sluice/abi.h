@@ -26,6 +26,7 @@ typedef int32_t (*sl_call_fn)(sl_abi_frame *, const sl_abi_call *);
 typedef void *(*sl_dynamic_fn)(sl_abi_frame *, int32_t slot, int64_t bytes);
 typedef void *(*sl_output_fn)(sl_abi_frame *, int32_t index, int32_t rank, const int64_t *shape);
 typedef int32_t (*sl_fail_fn)(sl_abi_frame *, int32_t code, const char *message);
+typedef int32_t (*sl_mismatch_fn)(sl_abi_frame *, int32_t input, int32_t dim, int64_t found, int64_t wanted);
 typedef int32_t (*sl_prepare_fn)(sl_abi_frame *, int64_t *arena_bytes);
 typedef int32_t (*sl_run_fn)(sl_abi_frame *);
 
