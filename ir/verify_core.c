@@ -1,0 +1,141 @@
+/* verify_core.c: verify hooks of the families core and arith.
+ *
+ * Invariants: a module holds functions and kernels with distinct names; a function ends with core.return and its name lists match its signature; a constant's
+ * data fits its result; elementwise ops have one shape, and one element type except cmp, select, cast and bitcast.
+ */
+#include "op_hooks.h"
+
+bool sl_verify_module(const sl_op *op) {
+    bool ok = true;
+    const sl_block *body = sl_op_body(op, 0);
+    for (const sl_op *child = body ? sl_block_first(body) : NULL; child; child = sl_op_next(child)) {
+        sl_op_kind kind = sl_op_get_kind(child);
+        if (kind != SL_OP_core_func && kind != SL_OP_kernel_func) {
+            sl_op_report(child, SL_SEVERITY_ERROR, "a module holds functions and kernels, not %s", sl_op_name(child));
+            ok = false;
+            continue;
+        }
+        const char *name = sl_op_string(child, "sym_name", NULL);
+        if (name && sl_module_find(sl_op_module(op), name) != child) {
+            sl_op_report(child, SL_SEVERITY_ERROR, "the name @%s is used twice in the module", name);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+bool sl_verify_func(const sl_op *op) {
+    const char *name = sl_op_string(op, "sym_name", "");
+    bool ok = true;
+    if (!*name) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "core.func: the name is empty");
+        ok = false;
+    }
+    if (!sl_op_parent(op) || sl_op_get_kind(sl_op_parent(op)) != SL_OP_core_module) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "core.func: a function stands in a module, nowhere else");
+        ok = false;
+    }
+    const sl_op *end = sl_verify_terminator(op, 0, SL_OP_core_return, SL_OP_core_return);
+    if (!end)
+        return false;
+    const sl_block *body = sl_op_body(op, 0);
+    bool buffers = sl_op_bool(op, "buffers", false);
+    if (sl_op_attr(op, "input_names") && !buffers)
+        ok &= sl_verify_array(op, "input_names", sl_block_argument_count(body), SL_ATTR_STRING);
+    if (sl_op_attr(op, "output_names"))
+        ok &= sl_verify_array(op, "output_names", buffers ? -1 : sl_op_operand_count(end), SL_ATTR_STRING);
+    if (sl_op_attr(op, "output_types"))
+        ok &= sl_verify_array(op, "output_types", buffers ? -1 : sl_op_operand_count(end), SL_ATTR_TYPE);
+    return ok;
+}
+
+bool sl_verify_return(const sl_op *op) {
+    const sl_op *parent = sl_op_parent(op);
+    if (!parent || sl_op_get_kind(parent) != SL_OP_core_func) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "core.return ends a core.func, nothing else");
+        return false;
+    }
+    if (sl_op_bool(parent, "buffers", false) && sl_op_operand_count(op) > 0) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "core.return: a function on buffers returns no values");
+        return false;
+    }
+    return true;
+}
+
+bool sl_verify_constant(const sl_op *op) {
+    sl_type data = sl_attr_get_type(sl_op_attr(op, "value")), type = sl_value_type(sl_op_result(op, 0));
+    sl_context *context = sl_op_context(op);
+    bool fits;
+    if (sl_type_is_vector(type))
+        fits = sl_type_is_scalar(data) && sl_type_element(data) == sl_type_element(type);
+    else if (sl_type_is_buffer(type) && sl_type_is_tensor(data))
+        fits = sl_type_is_ranked(type) && sl_type_rank(type) == sl_type_rank(data) && sl_type_element(type) == sl_type_element(data) &&
+               sl_type_static_count(type) == sl_type_static_count(data);
+    else
+        fits = sl_type_is_static(data) && !sl_types_conflict(data, type) && sl_type_is_static(type);
+    if (!fits)
+        sl_op_report(op, SL_SEVERITY_ERROR, "core.constant: data of type %s does not make a result of type %s", sl_type_text(context, data),
+                     sl_type_text(context, type));
+    return fits;
+}
+
+static bool is_elementwise_type(sl_type type) {
+    return sl_type_is_scalar(type) || sl_type_is_vector(type) || sl_type_is_tensor(type);
+}
+
+/* Every operand and result is a scalar, vector or tensor. */
+static bool check_kinds(const sl_op *op) {
+    for (int i = 0; i < sl_op_operand_count(op) + sl_op_result_count(op); i++) {
+        bool operand = i < sl_op_operand_count(op);
+        const sl_value *value = operand ? sl_op_operand(op, i) : sl_op_result(op, i - sl_op_operand_count(op));
+        if (is_elementwise_type(sl_value_type(value)))
+            continue;
+        sl_op_report(op, SL_SEVERITY_ERROR, "%s: %s %d must be a scalar, vector or tensor, not %s", sl_op_name(op), operand ? "operand" : "result",
+                     operand ? i : i - sl_op_operand_count(op), sl_type_text(sl_op_context(op), sl_value_type(value)));
+        return false;
+    }
+    return true;
+}
+
+bool sl_verify_elementwise(const sl_op *op) {
+    return check_kinds(op) && sl_verify_inferred(op);
+}
+
+bool sl_verify_cmp(const sl_op *op) {
+    return check_kinds(op) && sl_verify_word(op, "predicate", "eq ne lt le gt ge") && sl_verify_inferred(op);
+}
+
+bool sl_verify_select(const sl_op *op) {
+    return check_kinds(op) && sl_verify_inferred(op);
+}
+
+static bool check_same_shape(const sl_op *op) {
+    sl_type from = sl_value_type(sl_op_operand(op, 0)), to = sl_value_type(sl_op_result(op, 0));
+    if (!check_kinds(op))
+        return false;
+    if (!sl_shapes_conflict(from, to))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "%s: the shape can't change from %s to %s", sl_op_name(op), sl_type_text(sl_op_context(op), from),
+                 sl_type_text(sl_op_context(op), to));
+    return false;
+}
+
+bool sl_verify_cast(const sl_op *op) {
+    if (!check_same_shape(op) || !sl_verify_word(op, "round", "nearest up down zero"))
+        return false;
+    sl_element from = sl_type_element(sl_value_type(sl_op_operand(op, 0))), to = sl_type_element(sl_value_type(sl_op_result(op, 0)));
+    if (from != SL_ELEMENT_str && to != SL_ELEMENT_str)
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "arith.cast: strings can't be converted");
+    return false;
+}
+
+bool sl_verify_bitcast(const sl_op *op) {
+    if (!check_same_shape(op))
+        return false;
+    sl_element from = sl_type_element(sl_value_type(sl_op_operand(op, 0))), to = sl_type_element(sl_value_type(sl_op_result(op, 0)));
+    if (sl_element_bits(from) == sl_element_bits(to) && (from == SL_ELEMENT_str) == (to == SL_ELEMENT_str))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "arith.bitcast: %s and %s have different widths", sl_element_name(from), sl_element_name(to));
+    return false;
+}
