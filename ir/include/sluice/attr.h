@@ -37,6 +37,7 @@ sl_attr sl_attr_data(sl_context *context, sl_type type, const void *data, int64_
 sl_attr sl_attr_data_copy(sl_context *context, sl_type type, const void *data, int64_t size);
 sl_attr sl_attr_data_zero(sl_context *context, sl_type type, void **writable);      /* new zeroed storage to fill in before first use */
 sl_attr sl_attr_data_splat(sl_context *context, sl_type type, double value);        /* every element the same; stored once (see is_splat) */
+sl_attr sl_attr_data_splat_int(sl_context *context, sl_type type, int64_t value);   /* exact for all 64-bit values */
 sl_attr sl_attr_encoding(sl_context *context, const char *name, int count, const sl_attr *arguments);
 
 sl_attr_kind sl_attr_get_kind(sl_attr attr);
