@@ -1,0 +1,199 @@
+/* test.c: `sluice test`: ONNX test directories: model.onnx beside test_data_set_<n>/input_<i>.pb and output_<i>.pb.
+ *
+ * On a wrong result the first diverging op is named: the model is evaluated by the reference, then compiled once more with every intermediate tensor as an
+ * output, and the two are compared in program order. */
+#include "execute.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool exists(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+typedef struct observed { sl_op *op; int result; sl_tensor tensor; } observed;
+typedef struct observer { sl_arena *arena; SL_VEC(observed) seen; sl_block *top; } observer;
+
+static void observe(void *self, sl_op *op, int result, const sl_tensor *tensor) {
+    observer *into = self;
+    if (sl_op_block(op) != into->top) return;
+    observed item = {op, result, *tensor};
+    item.tensor.data = sl_arena_copy(into->arena, tensor->data, (size_t)tensor->size);
+    SL_PUSH(into->arena, &into->seen, item);
+}
+
+/* Makes every tensor of @main's top block an output, in order; returns how many. */
+static int expose_intermediates(sl_module *module, sl_arena *arena, sl_op ***ops, int **results) {
+    sl_op *function = sl_module_find(module, "main");
+    sl_block *block = sl_op_body(function, 0);
+    sl_op *end = sl_block_terminator(block);
+    while (sl_op_operand_count(end) > 0) sl_op_erase_operand(end, 0);
+    sl_op_set_attr(function, "output_names", NULL);
+    sl_op_set_attr(function, "output_types", NULL);
+    SL_VEC(sl_op *) list = {0};
+    SL_VEC(int) numbers = {0};
+    for (sl_op *op = sl_block_first(block); op != end; op = sl_op_next(op)) {
+        if (sl_op_get_kind(op) == SL_OP_core_constant) continue;
+        for (int r = 0; r < sl_op_result_count(op); r++) {
+            sl_value *value = sl_op_result(op, r);
+            if (!sl_type_is_tensor(sl_value_type(value)) || !sl_type_is_ranked(sl_value_type(value))) continue;
+            sl_op_insert_operand(end, sl_op_operand_count(end), value);
+            SL_PUSH(arena, &list, op);
+            SL_PUSH(arena, &numbers, r);
+        }
+    }
+    *ops = list.data;
+    *results = numbers.data;
+    return (int)list.count;
+}
+
+/* Prints the first op whose compiled result differs from the reference's. */
+static sl_status find_divergence(const char *model_path, const cli_options *options, int input_count, const DLTensor *inputs, sl_tensor *const *tensors) {
+    cli_model reference;
+    sl_status status = cli_model_open(&reference, model_path, options, true, false);
+    if (!status) {
+        sl_module *module = reference.compilation.module;
+        observer into = {.arena = reference.arena, .top = sl_op_body(sl_module_find(module, "main"), 0)};
+        sl_eval_options eval;
+        sl_eval_options_init(&eval);
+        eval.observe = observe;
+        eval.self = &into;
+        sl_tensor **outputs = SL_NEW_ARRAY(reference.arena, sl_tensor *, (size_t)reference.output_count);
+        status = sl_eval_function(module, "main", reference.arena, &eval, input_count, (const sl_tensor *const *)tensors, reference.output_count, outputs);
+        sl_op **ops = NULL;
+        int *results = NULL;
+        int count = status ? 0 : expose_intermediates(module, reference.arena, &ops, &results);
+        /* Lowering replaces the ops: remember how they describe themselves. */
+        const char **names = SL_NEW_ARRAY(reference.arena, const char *, (size_t)count);
+        for (int i = 0; i < count; i++) {
+            sl_text text;
+            sl_text_init(&text, reference.arena);
+            sl_text_append(&text, "%s, from ", sl_op_name(ops[i]));
+            sl_loc_describe(&text, sl_op_loc(ops[i]));
+            names[i] = text.data;
+        }
+        if (!status) status = sl_compilation_lower(&reference.compilation);
+        if (!status) status = sl_compilation_program(&reference.compilation, &reference.program);
+        sluice_session_options session;
+        sluice_session_options_init(&session);
+        if (!status && sluice_session_create(reference.program, &session, &reference.session) != SLUICE_OK) status = SL_ERROR(SL_OUT_OF_MEMORY, "no session");
+        DLTensor *got = SL_NEW_ARRAY(reference.arena, DLTensor, (size_t)count);
+        if (!status && sluice_session_run(reference.session, inputs, input_count, got, count) != SLUICE_OK) status = SL_ERROR(SL_RUN_TIME, "%s", sluice_last_error(reference.host));
+        bool found = false;
+        for (int i = 0; !status && !found && i < count; i++) {
+            for (size_t k = 0; k < into.seen.count && !found; k++) {
+                char why[512];
+                if (into.seen.data[k].op != ops[i] || into.seen.data[k].result != results[i]) continue;
+                found = !cli_compare(&got[i], &into.seen.data[k].tensor, options->rtol, options->atol, why, sizeof why);
+                if (found) printf("  first diverging op: %s: %s\n", names[i], why);
+            }
+        }
+        if (!status && !found) printf("  every op agrees with the reference evaluator when compiled with all intermediate results kept: the fault is in fusion, or in the import of an op\n");
+    }
+    cli_model_close(&reference);
+    return status;
+}
+
+typedef struct outcome { bool passed; sl_code code; char message[1024]; } outcome;
+
+static sl_status run_set(cli_model *model, const char *model_path, const char *folder, const cli_options *options, outcome *result) {
+    sl_tensor **tensors = SL_NEW_ARRAY(model->arena, sl_tensor *, (size_t)model->input_count);
+    DLTensor *inputs = SL_NEW_ARRAY(model->arena, DLTensor, (size_t)model->input_count), *outputs = SL_NEW_ARRAY(model->arena, DLTensor, (size_t)model->output_count);
+    for (int i = 0; i < model->input_count; i++) {
+        SL_TRY(cli_tensor_read(model->arena, sl_arena_printf(model->arena, "%s/input_%d.pb", folder, i), &tensors[i]));
+        inputs[i] = cli_tensor_view(tensors[i]);
+    }
+    SL_TRY(cli_model_run(model, inputs, outputs));
+    for (int i = 0; i < model->output_count; i++) {
+        sl_tensor *want;
+        char why[512];
+        const char *path = sl_arena_printf(model->arena, "%s/output_%d.pb", folder, i);
+        if (!exists(path)) break;   /* ONNX keeps no data for outputs that it does not check */
+        SL_TRY(cli_tensor_read(model->arena, path, &want));
+        if (cli_compare(&outputs[i], want, options->rtol, options->atol, why, sizeof why)) continue;
+        snprintf(result->message, sizeof result->message, "output %d ('%s') is wrong: %s", i, model->outputs[i].name, why);
+        result->passed = false;
+        if (!model->reference) {
+            printf("FAIL %s: %s\n", folder, result->message);
+            sl_status status = find_divergence(model_path, options, model->input_count, inputs, tensors);
+            if (status) printf("  the first diverging op could not be found: %s\n", sl_status_message(status));
+            sl_status_free(status);
+        }
+        return NULL;
+    }
+    return NULL;
+}
+
+static sl_status run_directory(const char *directory, const cli_options *options, outcome *result) {
+    char model_path[4096], folder[4096];
+    snprintf(model_path, sizeof model_path, "%s/model.onnx", directory);
+    if (!exists(model_path)) return SL_ERROR(SL_NOT_FOUND, "%s: no model.onnx in this folder", directory);
+    cli_model model;
+    sl_status status = cli_model_open(&model, model_path, options, options->reference, false);
+    int sets = 0;
+    sl_guard guard;
+    if (!status && SL_GUARD_ENTER(&guard)) {
+        for (result->passed = true; result->passed && !status; sets++) {
+            snprintf(folder, sizeof folder, "%s/test_data_set_%d", directory, sets);
+            if (!exists(folder)) break;
+            status = run_set(&model, model_path, folder, options, result);
+        }
+        sl_guard_leave(&guard);
+        if (!status && sets == 0) status = SL_ERROR(SL_NOT_FOUND, "%s: no test_data_set_0 in this folder", directory);
+    }
+    cli_model_close(&model);
+    return status;
+}
+
+int cli_test(const cli_options *options) {
+    if (options->file_count == 0) return cli_error("test needs directories; see `sluice test --help`"), EXIT_USAGE;
+    FILE *summary = NULL;
+    if (options->summary && !(summary = fopen(options->summary, "w"))) return cli_error("can't write %s", options->summary), EXIT_SYSTEM;
+    int failed = 0, code = EXIT_OK;
+    for (int i = 0; i < options->file_count; i++) {
+        outcome result = {0};
+        sl_status status = run_directory(options->files[i], options, &result);
+        const char *word = "pass";
+        if (status) {
+            result.passed = false;
+            result.code = sl_status_code(status);
+            snprintf(result.message, sizeof result.message, "%s", sl_status_message(status));
+            sl_status_free(status);
+            word = result.code == SL_UNSUPPORTED ? "unsupported" : "error";
+            printf("FAIL %s: %s\n", options->files[i], result.message);
+        } else if (!result.passed) {
+            word = "wrong";
+            if (options->reference) printf("FAIL %s: %s\n", options->files[i], result.message);
+        } else {
+            printf("PASS %s\n", options->files[i]);
+        }
+        if (!result.passed) {
+            failed++;
+            int own = result.code == SL_OK ? EXIT_FAILED : cli_exit_code((sluice_code)result.code);
+            code = options->file_count == 1 ? own : EXIT_FAILED;
+        }
+        if (summary) {
+            sl_arena *arena = sl_arena_create(&(sl_allocator){sl_allocator_system().self, sl_allocator_system().resize}, 0);
+            sl_guard guard;
+            if (arena && SL_GUARD_ENTER(&guard)) {
+                sl_text text;
+                sl_text_init(&text, arena);
+                sl_text_append(&text, "{\"test\": ");
+                sl_text_append_quoted(&text, options->files[i]);
+                sl_text_append(&text, ", \"result\": \"%s\", \"message\": ", word);
+                sl_text_append_quoted(&text, result.message);
+                fprintf(summary, "%s}\n", text.data);
+                fflush(summary);
+                sl_guard_leave(&guard);
+            }
+            if (arena) sl_arena_destroy(arena);
+        }
+    }
+    if (summary && fclose(summary) != 0) return cli_error("can't write %s", options->summary), EXIT_SYSTEM;
+    if (options->file_count > 1) printf("%d passed, %d failed\n", options->file_count - failed, failed);
+    return code;
+}
