@@ -593,5 +593,5 @@ void sl_op_report(const sl_op *op, sl_severity severity, const char *format, ...
     if (length >= 0) vsnprintf(message, (size_t)length + 1, format, again);
     va_end(again);
     sl_place place = sl_loc_place(op->loc);
-    sl_diag_report(sl_context_sink(op->module->context), severity, &place, "%s: %s", op->info->full_name, message);
+    sl_diag_report(sl_context_sink(op->module->context), severity, &place, "%s", message);
 }
