@@ -1,52 +1,7 @@
-/* type.c: interned types and the table of element types. A type is looked up by a key on the stack and copied into the context when it is new. */
+/* type.c: interned types. A type is looked up by a key on the stack and copied into the context when it is new. */
 #include "context_internal.h"
 #include <assert.h>
 #include <string.h>
-
-/* ---- elements ---- */
-
-typedef struct element_info { const char *name; int bits; char class_; int onnx; } element_info;
-
-static const element_info elements[SL_ELEMENT_COUNT] = {
-#define SL_ELEMENT_ROW(name, bits, class_, onnx) {#name, bits, #class_[0], onnx},
-    SL_ELEMENT_TYPES(SL_ELEMENT_ROW)
-#undef SL_ELEMENT_ROW
-};
-
-const char *sl_element_name(sl_element element) { return elements[element].name; }
-int sl_element_bits(sl_element element) { return elements[element].bits; }
-bool sl_element_is_float(sl_element element) { return elements[element].class_ == 'F'; }
-bool sl_element_is_integer(sl_element element) { return elements[element].class_ == 'I' || elements[element].class_ == 'U'; }
-bool sl_element_is_signed(sl_element element) { return elements[element].class_ == 'I'; }
-int sl_element_to_onnx(sl_element element) { return elements[element].onnx; }
-
-bool sl_element_parse(const char *name, size_t length, sl_element *element) {
-    for (int i = 0; i < SL_ELEMENT_COUNT; i++) {
-        if (strlen(elements[i].name) == length && memcmp(elements[i].name, name, length) == 0) {
-            *element = (sl_element)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool sl_element_from_onnx(int onnx_type, sl_element *element) {
-    for (int i = 0; i < SL_ELEMENT_COUNT; i++) {
-        if (onnx_type && elements[i].onnx == onnx_type) {
-            *element = (sl_element)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-int64_t sl_element_bytes(sl_element element, int64_t count) {
-    int bits = elements[element].bits;
-    int64_t total;
-    if (count < 0) return -1;
-    if (bits < 8) return count / (8 / bits) + (count % (8 / bits) != 0);
-    return sl_size_mul(count, bits / 8, &total) ? total : -1;
-}
 
 /* ---- construction ---- */
 
