@@ -201,6 +201,8 @@ static void print_timing(pipeline_run *run) {
     emit(run, text.data);
 }
 
+static void destroy_module(void *module) { sl_module_destroy(module); }
+
 static sl_status run_passes(pipeline_run *run, const char *pipeline) {
     const sl_pipeline_options *options = run->options;
     SL_TRY(for_each_name(pipeline, add_pass, run));
@@ -214,10 +216,13 @@ static sl_status run_passes(pipeline_run *run, const char *pipeline) {
     if (options->verify_each) SL_TRY(sl_status_annotate(sl_module_verify(run->module), "invalid IR before the first pass"));
     sl_status status = NULL;
     for (size_t i = 0; i < run->passes.count && !status; i++) {
-        sl_module *before = options->reproducer ? sl_module_clone(run->module) : NULL;
+        sl_module *before = NULL;
+        if (options->reproducer) {
+            before = sl_module_clone(run->module);
+            sl_arena_on_destroy(run->scratch, destroy_module, before);
+        }
         status = run_pass(run, i);
         if (status && before) status = write_reproducer(run, before, i, status);
-        if (before) sl_module_destroy(before);
         sl_arena_reset(run->scratch);
     }
     sl_status dumped = dump_decisions(run);
