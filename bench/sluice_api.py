@@ -1,0 +1,124 @@
+"""Sluice through its C API (libsluice) by ctypes, with NumPy arrays at the edges. For benchmarks and conformance scripts."""
+import ctypes
+import os
+import pathlib
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class DLDataType(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16)]
+
+
+class DLTensor(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32), ("ndim", ctypes.c_int32), ("dtype", DLDataType),
+                ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64)]
+
+
+class CompileOptions(ctypes.Structure):
+    _fields_ = [("format", ctypes.c_char_p), ("target", ctypes.c_char_p), ("threads", ctypes.c_int32), ("bindings", ctypes.POINTER(ctypes.c_char_p)),
+                ("cache_dir", ctypes.c_char_p), ("pipeline", ctypes.c_char_p), ("print_before", ctypes.c_char_p), ("print_after", ctypes.c_char_p),
+                ("print_changed", ctypes.c_int32), ("dump_dir", ctypes.c_char_p), ("reproducer", ctypes.c_char_p), ("timing", ctypes.c_int32),
+                ("verify", ctypes.c_int32), ("strict", ctypes.c_int32), ("memory_budget", ctypes.c_int64), ("print", ctypes.c_void_p), ("print_self", ctypes.c_void_p)]
+
+
+class SessionOptions(ctypes.Structure):
+    _fields_ = [("threads", ctypes.c_int32), ("pin", ctypes.c_int32), ("spin_microseconds", ctypes.c_int32), ("counters", ctypes.c_int32), ("memory_limit", ctypes.c_int64)]
+
+
+class Description(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("dtype", DLDataType), ("rank", ctypes.c_int32), ("dims", ctypes.POINTER(ctypes.c_int64)), ("symbols", ctypes.POINTER(ctypes.c_char_p))]
+
+
+CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
+
+
+def find_library():
+    for folder in (os.environ.get("SLUICE_BUILD"), ROOT / "build"):
+        if folder and (pathlib.Path(folder) / "libsluice.so").exists():
+            return pathlib.Path(folder) / "libsluice.so"
+    raise SystemExit("libsluice.so not found: build first (tests/run.sh or samples/quickstart.sh), or set SLUICE_BUILD to the build folder")
+
+
+class Error(Exception):
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
+
+
+class Context:
+    def __init__(self, library=None):
+        self.lib = ctypes.CDLL(str(library or find_library()))
+        self.lib.sluice_last_error.restype = ctypes.c_char_p
+        self.handle = ctypes.c_void_p()
+        self.check(self.lib.sluice_context_create(None, ctypes.byref(self.handle)))
+
+    def check(self, code):
+        if code:
+            raise Error(code, self.lib.sluice_last_error(self.handle).decode(errors="replace"))
+
+    def __del__(self):
+        if getattr(self, "handle", None):
+            self.lib.sluice_context_destroy(self.handle)
+
+
+class Session:
+    """One model, compiled, with its own threads and memory."""
+
+    def __init__(self, context, path, threads=0, bindings=(), cache_dir=None, counters=False, target=None, pin=False):
+        self.context, lib = context, context.lib
+        options = CompileOptions()
+        lib.sluice_compile_options_init(ctypes.byref(options))
+        words = (ctypes.c_char_p * (len(bindings) + 1))(*[b.encode() for b in bindings], None)
+        options.bindings, options.threads = words, threads
+        options.cache_dir = cache_dir.encode() if cache_dir else None
+        options.target = target.encode() if target else None
+        self.program, self.session = ctypes.c_void_p(), ctypes.c_void_p()
+        context.check(lib.sluice_compile_file(context.handle, str(path).encode(), ctypes.byref(options), ctypes.byref(self.program)))
+        session = SessionOptions()
+        lib.sluice_session_options_init(ctypes.byref(session))
+        session.threads, session.counters, session.pin = threads, int(counters), int(pin)
+        context.check(lib.sluice_session_create(self.program, ctypes.byref(session), ctypes.byref(self.session)))
+        self.inputs = [self.describe(lib.sluice_program_input, i) for i in range(lib.sluice_program_input_count(self.program))]
+        self.outputs = [self.describe(lib.sluice_program_output, i) for i in range(lib.sluice_program_output_count(self.program))]
+
+    def describe(self, function, index):
+        description = Description()
+        self.context.check(function(self.program, index, ctypes.byref(description)))
+        return description.name.decode(), [description.dims[d] for d in range(max(description.rank, 0))]
+
+    def prepare(self, feeds):
+        """Argument arrays for run(); keep the feeds alive."""
+        self.kept = [np.ascontiguousarray(feeds[name]) for name, _ in self.inputs]
+        self.arguments = (DLTensor * max(len(self.kept), 1))()
+        self.shapes = []
+        for slot, array in zip(self.arguments, self.kept):
+            shape = (ctypes.c_int64 * max(array.ndim, 1))(*array.shape)
+            self.shapes.append(shape)
+            slot.data, slot.device_type, slot.ndim, slot.shape = array.ctypes.data, 1, array.ndim, shape
+            slot.dtype = DLDataType(CODES[array.dtype.kind], 8 * array.dtype.itemsize, 1)
+        self.results = (DLTensor * max(len(self.outputs), 1))()
+        return self
+
+    def run(self):
+        """One run with the prepared arguments; outputs stay in the session's memory."""
+        ctypes.memset(self.results, 0, ctypes.sizeof(self.results))
+        self.context.check(self.context.lib.sluice_session_run(self.session, self.arguments, len(self.kept), self.results, len(self.outputs)))
+
+    def fetch(self):
+        """Copies of the outputs of the last run."""
+        kinds = {0: "i", 1: "u", 2: "f", 6: "b"}
+        arrays = []
+        for slot in self.results[:len(self.outputs)]:
+            shape = [slot.shape[d] for d in range(slot.ndim)]
+            dtype = np.dtype(f"{kinds[slot.dtype.code]}{slot.dtype.bits // 8}")
+            size = int(np.prod(shape)) * dtype.itemsize
+            arrays.append(np.frombuffer(ctypes.string_at(slot.data, size), dtype).reshape(shape) if size else np.zeros(shape, dtype))
+        return arrays
+
+    def __del__(self):
+        lib = self.context.lib
+        lib.sluice_session_destroy(getattr(self, "session", None))
+        lib.sluice_program_destroy(getattr(self, "program", None))
