@@ -49,7 +49,9 @@ static bool parse_number(sl_parser *parser, number *out) {
 /* Stores one literal; the element type decides what is allowed. `token` is where it stands. */
 static bool store_element(sl_parser *parser, const sl_token *token, sl_element element, void *data, int64_t index, const number *value) {
     if (sl_element_is_float(element)) {
-        sl_element_store_float(element, data, index, value->value);
+        /* Storing saturates 8-bit floats; a written infinity is meant as one. */
+        if (sl_element_bits(element) == 8 && isinf(value->value)) ((uint8_t *)data)[index] = sl_float_to_f8(element, (float)value->value, false);
+        else sl_element_store_float(element, data, index, value->value);
         return true;
     }
     if (value->is_float) return sl_parse_error(parser, token, "a floating-point value in data of element type %s", sl_element_name(element));

@@ -1,0 +1,23 @@
+// What is printed is this text again: the IR's canonical form.
+// RUN: grep -v '^//' %s > %t.want
+// RUN: sluice opt %s -o %t.got
+// RUN: diff %t.want %t.got
+core.func @main(%keys: tensor<B x 2 x i32>, %weights: tensor<B x 2 x f32>, %x: tensor<B x 8 x f32>, %gate: tensor<B x i32>) -> (tensor<B x 8 x f32>, tensor<B x 8 x f32>, tensor<3 x i64>) {
+  %plan = route.partition(%keys) : (tensor<B x 2 x i32>) -> partition<3>
+  %count = route.count(%plan) : (partition<3>) -> tensor<3 x i64>
+  %mixed = route.switch(%plan, %x, %weights) {merge = "add", rows = 1, weighted = true} : (partition<3>, tensor<B x 8 x f32>, tensor<B x 2 x f32>) -> tensor<B x 8 x f32> ({ ^(%a: tensor<?1 x 8 x f32>):
+    %0 = arith.exp(%a) : (tensor<?1 x 8 x f32>) -> tensor<?1 x 8 x f32>
+    route.yield(%0) : (tensor<?1 x 8 x f32>)
+  }, { ^(%b: tensor<?2 x 8 x f32>):
+    %1 = arith.neg(%b) : (tensor<?2 x 8 x f32>) -> tensor<?2 x 8 x f32>
+    route.yield(%1) : (tensor<?2 x 8 x f32>)
+  }, { ^(%c: tensor<?3 x 8 x f32>):
+    route.yield(%c) : (tensor<?3 x 8 x f32>)
+  })
+  %skip = route.partition(%gate) : (tensor<B x i32>) -> partition<1>
+  %kept = route.switch(%skip, %mixed, %mixed) {merge = "keep", rows = 1} : (partition<1>, tensor<B x 8 x f32>, tensor<B x 8 x f32>) -> tensor<B x 8 x f32> ({ ^(%d: tensor<?4 x 8 x f32>):
+    %2 = arith.abs(%d) : (tensor<?4 x 8 x f32>) -> tensor<?4 x 8 x f32>
+    route.yield(%2) : (tensor<?4 x 8 x f32>)
+  })
+  core.return(%mixed, %kept, %count) : (tensor<B x 8 x f32>, tensor<B x 8 x f32>, tensor<3 x i64>)
+}
