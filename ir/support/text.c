@@ -3,15 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
-char *sl_arena_printf(sl_arena *arena, const char *format, ...) {
-    va_list arguments, copy;
-    va_start(arguments, format);
+char *sl_arena_vprintf(sl_arena *arena, const char *format, va_list arguments) {
+    va_list copy;
     va_copy(copy, arguments);
     int length = vsnprintf(NULL, 0, format, copy);
     va_end(copy);
     if (length < 0) length = 0;
     char *text = sl_arena_alloc(arena, (size_t)length + 1);
     vsnprintf(text, (size_t)length + 1, format, arguments);
+    return text;
+}
+
+char *sl_arena_printf(sl_arena *arena, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = sl_arena_vprintf(arena, format, arguments);
     va_end(arguments);
     return text;
 }

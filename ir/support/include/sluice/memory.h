@@ -46,6 +46,7 @@ void *sl_arena_copy(sl_arena *arena, const void *data, size_t size);
 char *sl_arena_strdup(sl_arena *arena, const char *text);
 char *sl_arena_strndup(sl_arena *arena, const char *text, size_t length);
 SL_PRINTF(2, 3) char *sl_arena_printf(sl_arena *arena, const char *format, ...);
+SL_PRINTF(2, 0) char *sl_arena_vprintf(sl_arena *arena, const char *format, va_list arguments);
 void sl_arena_on_destroy(sl_arena *arena, void (*cleanup)(void *), void *argument);
 #define SL_NEW(arena, type) ((type *)sl_arena_alloc((arena), sizeof(type)))
 #define SL_NEW_ARRAY(arena, type, count) ((type *)sl_arena_alloc_array((arena), (count), sizeof(type)))
