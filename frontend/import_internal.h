@@ -182,17 +182,14 @@ sl_value *im_activation(im_node *n, const char *name, double alpha, double beta,
 typedef struct im_window {
     int spatial;
     int64_t kernel[SL_MAX_RANK], strides[SL_MAX_RANK], dilations[SL_MAX_RANK], low[SL_MAX_RANK], high[SL_MAX_RANK];
-    sl_expr pad_low[SL_MAX_RANK], pad_high[SL_MAX_RANK];                            /* as exprs; set where low/high can't say it */
-    bool symbolic;                                                                  /* pads depend on symbols: pad first, then low = high = 0 */
-    sl_expr padded_high[SL_MAX_RANK];
+    bool symbolic;                                    /* pads depend on symbols: they are in pad_low/pad_high, and x is padded by an op of its own */
+    sl_expr pad_low[SL_MAX_RANK], pad_high[SL_MAX_RANK];
+    sl_expr ceil_extra[SL_MAX_RANK];                  /* how much of the high padding is there for ceil_mode alone */
 } im_window;
-/* Reads kernel_shape (or takes `kernel`), strides, dilations, pads, auto_pad for x (N x C x spatial). ceil_mode is expressed as more high padding;
- * `ceil_extra` says how many of the high padding rows come from that (NULL: ceil_mode is not read). */
-void im_window_read(im_node *n, sl_value *x, const int64_t *kernel, bool ceil_mode, im_window *window, int64_t *ceil_extra);
+/* Reads strides, dilations, pads, auto_pad, ceil_mode for x (N x C x spatial); the kernel's sizes are given. */
+void im_window_read(im_node *n, sl_value *x, const int64_t *kernel, im_window *window);
 sl_value *im_conv(im_node *n, sl_value *x, sl_value *w, const im_window *window, int64_t groups, sl_element result);
 sl_value *im_pool(im_node *n, sl_value *x, const char *kind, const im_window *window);
-/* Pads x for a symbolic window and clears the window's padding. */
-sl_value *im_window_pad(im_node *n, sl_value *x, double fill, im_window *window);
 
 /* ---- nested graphs ---- */
 /* Imports the graph's nodes at the builder's point in a scope below n's; inputs and outputs by position. False when a node failed (reported). */
