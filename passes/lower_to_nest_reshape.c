@@ -260,14 +260,14 @@ int64_t sl_lower_move_views(sl_pass_context *pass, sl_block *block) {
         changes += sink_below(op);
     }
     changes += sl_block_erase_dead(block);
-    /* From the end: hoisting puts new reshapes before the op that it passes, where this sweep still comes by. The op above is gone afterwards,
-     * so the sweep goes on from what stood before it or, when there was nothing, from what was built there. */
+    /* From the end: hoisting puts new reshapes before the op that it passes, where this sweep still comes by. That op is gone afterwards: when it was the
+     * next to visit, go on from what now stands before the place where the reshape was. */
     for (sl_op *op = sl_block_last(block); op;) {
         sl_op *above = is_reshape(op) ? sl_value_op(sl_op_operand(op, 0)) : NULL;
-        sl_op *previous = sl_op_previous(op);
+        sl_op *previous = sl_op_previous(op), *following = sl_op_next(op);
         if (above && hoist_above(op)) {
             changes++;
-            if (previous == above || !previous) previous = sl_block_last(block);
+            if (previous == above) previous = following ? sl_op_previous(following) : sl_block_last(block);
         }
         op = previous;
     }
