@@ -154,7 +154,7 @@ static bool all_digits(const sl_token *token) {
 
 static void define_name(sl_parser *parser, const sl_token *token, sl_value *value) {
     name_entry *old = find_name(parser, token);
-    if (old) sl_parse_error(parser, token, "%%%.*s is defined already, on line %d", (int)token->length, token->text, old->line);
+    if (old && value) sl_parse_error(parser, token, "%%%.*s is defined already, on line %d", (int)token->length, token->text, old->line);
     name_entry *entry = SL_NEW(parser->scratch, name_entry);
     *entry = (name_entry){.name = token->text, .length = token->length, .value = value, .line = token->line};
     entry->bucket = (uint32_t)(sl_hash_bytes(token->text, token->length, 0) % NAME_BUCKETS);
@@ -387,7 +387,9 @@ static bool parse_plain_op(sl_parser *parser, sl_block *block, const sl_token *s
     attr_list attrs = {0};
     type_list operand_types = {0}, result_types = {0};
     bool unknown_operands = false;
-    if (sl_parse_accept(parser, '(')) {
+    sl_lexer ahead = parser->lexer;
+    bool regions_only = sl_parse_is(parser, '(') && sl_lexer_next(&ahead).punctuation == '{';   /* neither operands, attributes nor types */
+    if (!regions_only && sl_parse_accept(parser, '(')) {
         while (!sl_parse_is(parser, ')')) {
             if (operand_tokens.count && !sl_parse_expect(parser, ',', "between operands")) return false;
             sl_token token = parser->token;
@@ -454,6 +456,8 @@ static bool parse_op(sl_parser *parser, sl_block *block) {
         else if (symbol) fine = parse_symbol_op(parser, block, &name, kind);
         else fine = parse_plain_op(parser, block, &start, &name, kind, &results, &op);
     }
+    if (fine && !parser->token.first_on_line && !sl_parse_is(parser, '}') && parser->token.kind != SL_TOKEN_END)
+        fine = sl_parse_unexpected(parser, "the end of the line");
     for (size_t i = 0; i < results.count; i++) define_name(parser, &results.data[i], op ? sl_op_result(op, (int)i) : NULL);
     return fine;
 }

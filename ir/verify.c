@@ -9,12 +9,12 @@
  *  6. Types of results and block arguments: no negative dimensions, none over loop indices.
  *  7. Regions: every block ends with a terminator, except that of core.module, and has no other terminators.
  *  8. The row's constraints (ir/include/sluice/constraints.def).
- *  9. The row's verify hook (verify_*.c): types against each other, elementwise shapes, names in the module, and so on. It runs only when the op and all
- *     that it holds passed 1 to 8, so hooks may rely on these.
+ *  9. The row's verify hook (verify_*.c): types against each other, elementwise shapes, names in the module, and so on; without one, the result types against
+ *     the infer hook's. It runs only when the op and all that it holds passed 1 to 8, so hooks may rely on these.
  *
  * One walk in program order; what is visible is a table by value id with the number of isolated ops around the definition.
  */
-#include "op_internal.h"
+#include "op_hooks.h"
 #include <string.h>
 
 enum { MAX_DEPTH = 256 };
@@ -176,7 +176,8 @@ static void check_op(verifier *v, const sl_op *op) {
     if (v->errors != errors) return;
     for (int i = 0; i < info->constraint_count; i++)
         if (!info->constraints[i]->holds(op)) FAIL(v, op, "%s: %s", sl_op_name(op), info->constraints[i]->sentence);
-    if (v->errors == errors && info->verify && !info->verify(op)) v->errors++;
+    if (v->errors != errors) return;
+    if (info->verify ? !info->verify(op) : info->infer && !sl_verify_inferred(op)) v->errors++;
 }
 
 /* Makes visible what an op in the middle of a module may use. */

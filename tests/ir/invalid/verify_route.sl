@@ -1,0 +1,27 @@
+// The verifier reports every violation.
+// RUN: not sluice opt %s 2>&1 | FileCheck %s
+core.func @main(%keys: tensor<B x f32>, %plan: partition<2>, %x: tensor<B x 8 x f32>) {
+// CHECK: :[[@LINE+1]]:3: error: route.partition: keys must be an integer tensor of rank 1 or 2, not tensor<B x f32>
+  %0 = route.partition(%keys) : (tensor<B x f32>) -> partition<3>
+// CHECK: :[[@LINE+1]]:3: error: route.count: expected 1 operand, found 2
+  %1 = route.count(%plan, %plan) : (partition<2>, partition<2>) -> tensor<2 x i64>
+// CHECK: :[[@LINE+1]]:3: error: route.switch: the plan has 2 branches, the op has 1 regions
+  %2 = route.switch(%plan, %x) {merge = "place", rows = 1} : (partition<2>, tensor<B x 8 x f32>) -> tensor<B x 8 x f32> ({ ^(%a: tensor<?1 x 8 x f32>):
+    route.yield(%a) : (tensor<?1 x 8 x f32>)
+  })
+// CHECK: :[[@LINE+1]]:3: error: route.switch: `merge` is "blend", expected one of: place add keep
+  %3 = route.switch(%plan, %x) {merge = "blend", rows = 1} : (partition<2>, tensor<B x 8 x f32>) -> tensor<B x 8 x f32> ({ ^(%a: tensor<?1 x 8 x f32>):
+    route.yield(%a) : (tensor<?1 x 8 x f32>)
+  }, { ^(%a: tensor<?2 x 8 x f32>):
+    route.yield
+  })
+// CHECK: :[[@LINE+1]]:3: error: route.switch: branch 1 takes 1 row tensors and yields 0 values; the op has 1 and 1
+  %4 = route.switch(%plan, %x) {merge = "place", rows = 1} : (partition<2>, tensor<B x 8 x f32>) -> tensor<B x 8 x f32> ({ ^(%a: tensor<?1 x 8 x f32>):
+    route.yield(%a) : (tensor<?1 x 8 x f32>)
+  }, { ^(%a: tensor<?2 x 9 x f32>):
+    route.yield
+  })
+// CHECK: :[[@LINE+1]]:3: error: core.return: a terminator must be the last op of its region
+  core.return
+  route.yield
+}
