@@ -197,9 +197,14 @@ void *sl_arena_alloc_array(sl_arena *arena, size_t count, size_t size) {
     return sl_arena_alloc(arena, total);
 }
 
-void *sl_arena_copy(sl_arena *arena, const void *data, size_t size) {
+void *sl_arena_alloc_uninitialized(sl_arena *arena, size_t size) {
     void *pointer = take(arena, size ? size : 1, USUAL_ALIGNMENT);
     if (!pointer) sl_out_of_memory();
+    return pointer;
+}
+
+void *sl_arena_copy(sl_arena *arena, const void *data, size_t size) {
+    void *pointer = sl_arena_alloc_uninitialized(arena, size);
     if (size) memcpy(pointer, data, size);
     return pointer;
 }
