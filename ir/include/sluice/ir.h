@@ -7,7 +7,7 @@
 /* ---- text ----
  * Generic form, complete for every op:
  *     %r0, %r1 = family.name(%a, %b) {attr = value, ...} : (T, T) -> (T, T) ({ ^(%arg: T): ops }, {...}) loc(...)
- * Functions:  core.func @main(%x: tensor<B x 4 x f32>) -> (tensor<B x 4 x f32>) {attr...} { ... core.return %y }
+ * Functions:  core.func @main(%x: tensor<B x 4 x f32>) -> (tensor<B x 4 x f32>) {attr...} { ... core.return(%y) : (T) }
  * The grammar is in docs/ir.md. Blobs of large constants print at the end of a module as  blob "name" = hex "...."  or are left out. */
 typedef struct sl_print_options {
     bool locations;            /* print loc(...) */
