@@ -119,7 +119,7 @@ static void take_diagonals(im_node *n, term *t)
 /* Sums over the labels for which neither the other term (may be NULL), nor the terms behind, nor the result have a use. */
 static void sum_unused(im_node *n, term *t, const term *other, const term *rest, int rest_count, const term *result)
 {
-    int64_t axes[SL_MAX_RANK];
+    int64_t axes[SL_MAX_RANK] = {0};
     int count = 0;
     for (int i = 0; i < t->count; i++) {
         bool used = find_label(result, t->labels[i]) >= 0 || (other && find_label(other, t->labels[i]) >= 0);
