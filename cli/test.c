@@ -149,6 +149,25 @@ static sl_status run_directory(const char *directory, const cli_options *options
     return status;
 }
 
+/* One JSON line. */
+static void write_summary(FILE *summary, const char *directory, const char *word, const char *message) {
+    sl_allocator system = sl_allocator_system();
+    sl_arena *arena = sl_arena_create(&system, 0);
+    sl_guard guard;
+    if (arena && SL_GUARD_ENTER(&guard)) {
+        sl_text text;
+        sl_text_init(&text, arena);
+        sl_text_append(&text, "{\"test\": ");
+        sl_text_append_quoted(&text, directory);
+        sl_text_append(&text, ", \"result\": \"%s\", \"message\": ", word);
+        sl_text_append_quoted(&text, message);
+        fprintf(summary, "%s}\n", text.data);
+        fflush(summary);
+        sl_guard_leave(&guard);
+    }
+    if (arena) sl_arena_destroy(arena);
+}
+
 int cli_test(const cli_options *options) {
     if (options->file_count == 0) return cli_error("test needs directories; see `sluice test --help`"), EXIT_USAGE;
     FILE *summary = NULL;
@@ -176,22 +195,7 @@ int cli_test(const cli_options *options) {
             int own = result.code == SL_OK ? EXIT_FAILED : cli_exit_code((sluice_code)result.code);
             code = options->file_count == 1 ? own : EXIT_FAILED;
         }
-        if (summary) {
-            sl_arena *arena = sl_arena_create(&(sl_allocator){sl_allocator_system().self, sl_allocator_system().resize}, 0);
-            sl_guard guard;
-            if (arena && SL_GUARD_ENTER(&guard)) {
-                sl_text text;
-                sl_text_init(&text, arena);
-                sl_text_append(&text, "{\"test\": ");
-                sl_text_append_quoted(&text, options->files[i]);
-                sl_text_append(&text, ", \"result\": \"%s\", \"message\": ", word);
-                sl_text_append_quoted(&text, result.message);
-                fprintf(summary, "%s}\n", text.data);
-                fflush(summary);
-                sl_guard_leave(&guard);
-            }
-            if (arena) sl_arena_destroy(arena);
-        }
+        if (summary) write_summary(summary, options->files[i], word, result.message);
     }
     if (summary && fclose(summary) != 0) return cli_error("can't write %s", options->summary), EXIT_SYSTEM;
     if (options->file_count > 1) printf("%d passed, %d failed\n", options->file_count - failed, failed);

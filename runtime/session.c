@@ -111,13 +111,6 @@ sluice_code sluice_session_create(sluice_program *program, const sluice_session_
     return SLUICE_OK;
 }
 
-static void shape_text(char *text, size_t size, int rank, const int64_t *shape) {
-    size_t used = 0;
-    text[0] = 0;
-    for (int i = 0; i < rank && used < size; i++) used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
-    if (rank == 0) snprintf(text, size, "scalar");
-}
-
 /* Copies an input with any strides, or with packed sub-byte elements, to row-major program memory. */
 static void stage_input(const DLTensor *tensor, sl_element element, int64_t count, uint8_t *to) {
     int bits = sl_element_bits(element), size = sl_element_memory_bytes(element);
