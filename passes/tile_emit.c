@@ -303,7 +303,7 @@ static sl_value *emit_product(tile_kernel *k, sl_expr expr, int term) {
 }
 
 static sl_value *emit_sum(tile_kernel *k, sl_expr expr) {
-    int order[128], levels[128], count = sort_terms(k, expr, order, levels, 128);
+    int order[128] = {0}, levels[128], count = sort_terms(k, expr, order, levels, 128);
     if (count < 0) return tile_fail(k, "an index of more than 128 terms", SL_ELEMENT_i64);
     if (count == 1) return emit_product(k, expr, 0);
     sl_expr prefix = term_expr(k, expr, order[0]);

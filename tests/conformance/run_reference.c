@@ -134,7 +134,7 @@ static void run_directory(const char *folder, outcome *o, bool dump)
     } else if ((status = sl_module_verify(module)) != NULL) {
         note(o, status, "verify", &m);
     } else {
-        for (int set = 0; set < 100; set++) {
+        for (volatile int set = 0; set < 100; set++) {
             snprintf(path, sizeof path, "%s/test_data_set_%d", folder, set);
             char probe[4200];
             snprintf(probe, sizeof probe, "%s/output_0.pb", path);
