@@ -39,6 +39,7 @@ typedef struct loop {
     bool conditional;
     sl_expr index;             /* symbol bound to the iteration number */
     sl_value *trips;
+    sl_value *scalars[2];      /* in the body: buffers of the iteration number and the condition */
 } loop;
 
 static sl_type i64_type(const loop *l) { return sl_type_scalar(l->c, SL_ELEMENT_i64); }
@@ -114,11 +115,24 @@ static void build_condition(loop *l, int places) {
 }
 
 /* ---- region 1 ---- */
+/* The body sees iteration number and condition as buffers. */
 static sl_value *scalar_buffer(loop *l, sl_builder *b, sl_value *argument, sl_value *scalar) {
     sl_type type = sl_value_type(argument);
     sl_value *memory = sl_bufferize_alloc(l->bz, b, sl_buffer_type(l->bz, type));
-    if (sl_value_first_use(argument)) sl_bufferize_store(b, sl_build_cast(b, scalar, sl_type_element(type)), memory, 0);
-    return memory;   /* without uses: erased again by open_body */
+    sl_bufferize_store(b, sl_build_cast(b, scalar, sl_type_element(type)), memory, 0);
+    return memory;
+}
+
+/* Drops such a buffer when nothing reads it. */
+static void drop_unread(sl_value *memory) {
+    sl_use *use = sl_value_first_use(memory);
+    sl_op *store = use && !sl_use_next(use) ? sl_use_user(use) : NULL;
+    if (!store || sl_op_get_kind(store) != SL_OP_kernel_store) return;
+    sl_value *parts[] = {sl_op_operand(store, 0), sl_op_operand(store, 2)};
+    sl_op_erase(store);
+    sl_op_erase(sl_value_op(memory));
+    for (int i = 0; i < 2; i++)
+        if (!sl_value_first_use(parts[i]) && sl_value_op(parts[i])) sl_op_erase(sl_value_op(parts[i]));
 }
 
 static void open_body(loop *l) {
@@ -137,8 +151,8 @@ static void open_body(loop *l) {
         carry->next = carry->changing ? NULL : sl_block_argument(block, carry->place + 1);
     }
     sl_block_inline(&b, from, arguments);
-    for (int i = 0; i < 2; i++)
-        if (!sl_value_first_use(arguments[i])) sl_op_erase(sl_value_op(arguments[i]));
+    l->scalars[0] = arguments[0];
+    l->scalars[1] = arguments[1];
     sl_bufferize_block(l->bz, block);
 }
 
@@ -253,6 +267,7 @@ static void close_body(loop *l, int places) {
         if (!l->carries[i].changing) next_fixed(l, &b, &l->carries[i], sl_op_operand(yield, 1 + i), values);
     next_changing(l, &b, yield, values);
     sl_op_erase(yield);
+    for (int i = 0; i < 2; i++) drop_unread(l->scalars[i]);
     b = sl_builder_at_end(l->bz->module, block);
     b.loc = sl_op_loc(l->op);
     sl_build(&b, SL_OP_kernel_yield, places, values, 0, NULL, 0, NULL);

@@ -133,7 +133,7 @@ static sl_attr fold_transpose(sl_rewriter *rw, sl_op *op, sl_attr data) {
     sl_element element = sl_type_element(to);
     int rank = sl_type_rank(to), count;
     const int64_t *perm = sl_op_ints(op, "perm", &count);
-    int64_t strides[SL_MAX_RANK], dims[SL_MAX_RANK], by_axis[SL_MAX_RANK], stride = 1;
+    int64_t strides[SL_MAX_RANK] = {0}, dims[SL_MAX_RANK] = {0}, by_axis[SL_MAX_RANK], stride = 1;
     if (sl_attr_data_is_splat(data) || rank == 0 || sl_type_static_count(to) == 0) return sl_data_with_type(rw->context, data, to);
     if (sl_element_bits(element) < 8 || element == SL_ELEMENT_str) return NULL;
     for (int d = rank - 1; d >= 0; d--) {
