@@ -1,0 +1,162 @@
+/* eval_route.c: evaluation of partitions and of the switch over them.
+ *
+ * A switch packs the rows of each branch, runs the branch's region on them, and merges what it yields. Merging goes branch by branch in ascending order and within
+ * a branch in row order; with merge `add` each row's sum starts at 0 and every addend is weight * row rounded, then added and rounded, in the element type.
+ * So a row's bits depend on nothing but the row, its branches and its weights.
+ */
+#include "eval_internal.h"
+#include <string.h>
+
+static sl_eval_plan *partition(sl_eval *eval, const sl_op *op) {
+    const sl_tensor *keys = sl_eval_operand(eval, op, 0);
+    if (keys->rank != 1 && keys->rank != 2) sl_eval_fail(eval, op, "keys must have rank 1 or 2, not %d", keys->rank);
+    sl_eval_plan *plan = SL_NEW(eval->arena, sl_eval_plan);
+    plan->branches = sl_type_branches(sl_value_type(sl_op_result(op, 0)));
+    plan->rows = keys->shape[0];
+    plan->choices = keys->rank == 2 ? keys->shape[1] : 1;
+    int64_t count = sl_tensor_count(keys);
+    plan->starts = SL_NEW_ARRAY(eval->arena, int64_t, (size_t)plan->branches + 2);
+    plan->row = SL_NEW_ARRAY(eval->arena, int64_t, (size_t)count + 1);
+    plan->choice = SL_NEW_ARRAY(eval->arena, int64_t, (size_t)count + 1);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t key = sl_element_load_int(keys->element, keys->data, i);
+        if (key >= plan->branches || (key < 0 && keys->element == SL_ELEMENT_u64))
+            sl_eval_fail(eval, op, "row %lld goes to branch %lld, but there are %d", (long long)(i / plan->choices), (long long)key, plan->branches);
+        if (key >= 0) plan->starts[key + 1]++;
+    }
+    for (int b = 0; b < plan->branches; b++) plan->starts[b + 1] += plan->starts[b];
+    int64_t *next = sl_arena_copy(eval->arena, plan->starts, sizeof(int64_t) * (size_t)(plan->branches + 1));
+    for (int64_t i = 0; i < count; i++) {
+        int64_t key = sl_element_load_int(keys->element, keys->data, i);
+        if (key < 0) continue;
+        plan->row[next[key]] = i / plan->choices;
+        plan->choice[next[key]++] = i % plan->choices;
+    }
+    sl_eval_step(eval, op, count);
+    return plan;
+}
+
+static const sl_eval_plan *plan_operand(sl_eval *eval, const sl_op *op) {
+    const sl_eval_plan *plan = eval->values ? eval->values[sl_value_id(sl_op_operand(op, 0))].plan : NULL;
+    if (!plan) sl_eval_fail(eval, op, "%s needs a plan that was evaluated", sl_op_name(op));
+    return plan;
+}
+
+static int64_t row_elements(const sl_tensor *tensor) {
+    int64_t count = 1;
+    for (int d = 1; d < tensor->rank; d++) count *= tensor->shape[d];
+    return count;
+}
+
+static sl_tensor *pack(sl_eval *eval, const sl_op *op, const sl_eval_plan *plan, int branch, const sl_tensor *x) {
+    int64_t shape[SL_MAX_RANK], start = plan->starts[branch], count = plan->starts[branch + 1] - start, inner = row_elements(x);
+    memcpy(shape, x->shape, sizeof shape);
+    shape[0] = count;
+    sl_tensor *packed = sl_eval_alloc(eval, op, x->element, x->rank, shape);
+    for (int64_t i = 0; i < count; i++) sl_copy_elements(x->element, packed->data, i * inner, x->data, plan->row[start + i] * inner, inner);
+    return packed;
+}
+
+/* A result before any branch ran: zeros, or the old rows. */
+static sl_tensor *start_result(sl_eval *eval, const sl_op *op, const sl_eval_plan *plan, int result, const sl_tensor *old, const sl_tensor *packed) {
+    int64_t shape[SL_MAX_RANK];
+    int rank;
+    if (old || packed) {
+        rank = old ? old->rank : packed->rank;
+        memcpy(shape, old ? old->shape : packed->shape, sizeof shape);
+    } else {
+        rank = sl_eval_result_shape(eval, op, result, shape);
+    }
+    if (rank < 1) sl_eval_fail(eval, op, "result %d has no rows", result);
+    if (old && old->shape[0] != plan->rows) sl_eval_fail(eval, op, "the old value of result %d has %lld rows, the plan %lld", result, (long long)old->shape[0], (long long)plan->rows);
+    shape[0] = plan->rows;
+    sl_tensor *tensor = sl_eval_alloc(eval, op, sl_eval_result_element(op, result), rank, shape);
+    if (old) sl_copy_elements(old->element, tensor->data, 0, old->data, 0, sl_tensor_count(old));
+    return tensor;
+}
+
+/* to[row] += weight * packed[i], or += packed[i] without a weight. */
+static void add_row(sl_tensor *to, int64_t to_index, const sl_tensor *packed, int64_t from_index, int64_t count, const sl_lane *weight) {
+    sl_lane_op multiply = sl_lane_op_binary(SL_OP_arith_mul, to->element), add = sl_lane_op_binary(SL_OP_arith_add, to->element);
+    sl_lane sum[SL_LANES], value[SL_LANES], factor[SL_LANES];
+    const sl_lane *products[3] = {value, factor, factor}, *sums[3] = {sum, value, value};
+    for (int64_t start = 0; start < count; start += SL_LANES) {
+        int run = count - start < SL_LANES ? (int)(count - start) : SL_LANES;
+        sl_lanes_load(to->element, to->data, to_index + start, 1, run, sum);
+        sl_lanes_load(packed->element, packed->data, from_index + start, 1, run, value);
+        for (int k = 0; weight && k < run; k++) factor[k] = *weight;
+        if (weight) sl_lanes_apply(&multiply, run, products, value);
+        sl_lanes_apply(&add, run, sums, sum);
+        sl_lanes_store(to->element, to->data, to_index + start, 1, run, sum);
+    }
+}
+
+static void merge_branch(sl_eval *eval, const sl_op *op, const sl_eval_plan *plan, int branch, sl_tensor *result, const sl_tensor *packed, const sl_tensor *weights, bool add) {
+    int64_t start = plan->starts[branch], count = plan->starts[branch + 1] - start, inner = row_elements(result);
+    bool fits = packed->rank == result->rank && packed->element == result->element && packed->shape[0] == count;
+    for (int d = 1; fits && d < packed->rank; d++) fits = packed->shape[d] == result->shape[d];
+    if (!fits) sl_eval_fail(eval, op, "what branch %d yields does not fit the result: it must have %lld rows and the dims of the other branches", branch, (long long)count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t row = plan->row[start + i];
+        if (!add) {
+            sl_copy_elements(result->element, result->data, row * inner, packed->data, i * inner, inner);
+            continue;
+        }
+        sl_lane weight;
+        if (weights) {   /* rounded to the rows' type before it is used */
+            sl_lanes_load(weights->element, weights->data, row * plan->choices + plan->choice[start + i], 1, 1, &weight);
+            sl_lane_op cast = sl_lane_op_cast(weights->element, result->element);
+            const sl_lane *operands[3] = {&weight};
+            if (weights->element != result->element) sl_lanes_apply(&cast, 1, operands, &weight);
+        }
+        add_row(result, row * inner, packed, i * inner, inner, weights ? &weight : NULL);
+    }
+}
+
+static void route_switch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
+    const sl_eval_plan *plan = plan_operand(eval, op);
+    int rows = (int)sl_op_int(op, "rows", 0), result_count = sl_op_result_count(op);
+    const char *merge = sl_op_string(op, "merge", "place");
+    bool add = strcmp(merge, "add") == 0, keep = strcmp(merge, "keep") == 0;
+    const sl_tensor *weights = sl_op_bool(op, "weighted", false) ? sl_eval_operand(eval, op, 1 + rows) : NULL;
+    if (weights && sl_tensor_count(weights) != plan->rows * plan->choices)
+        sl_eval_fail(eval, op, "%lld weights for %lld rows with %lld choices", (long long)sl_tensor_count(weights), (long long)plan->rows, (long long)plan->choices);
+    for (int i = 0; i < rows; i++) {
+        const sl_tensor *x = sl_eval_operand(eval, op, 1 + i);
+        if (x->rank < 1 || x->shape[0] != plan->rows) sl_eval_fail(eval, op, "row tensor %d does not have the plan's %lld rows", i, (long long)plan->rows);
+    }
+    if (sl_op_region_count(op) != plan->branches) sl_eval_fail(eval, op, "the plan has %d branches", plan->branches);
+    for (int branch = 0; branch < plan->branches; branch++) {
+        if (plan->starts[branch] == plan->starts[branch + 1]) continue;
+        size_t mark = sl_eval_scope_begin(eval);
+        sl_block *body = sl_op_body(op, branch);
+        for (int i = 0; i < rows; i++) {
+            sl_tensor *packed = pack(eval, op, plan, branch, sl_eval_operand(eval, op, 1 + i));
+            sl_eval_set(eval, op, sl_block_argument(body, i), (sl_eval_value){.tensor = packed});
+        }
+        const sl_op *end = sl_eval_block(eval, op, body);
+        for (int i = 0; i < result_count; i++) {
+            const sl_tensor *packed = sl_eval_operand(eval, end, i);
+            if (!results[i].tensor) results[i].tensor = start_result(eval, op, plan, i, keep ? sl_eval_operand(eval, op, 1 + rows + i) : NULL, packed);
+            merge_branch(eval, op, plan, branch, results[i].tensor, packed, weights, add);
+        }
+        sl_eval_scope_end(eval, mark);
+    }
+    for (int i = 0; i < result_count; i++)
+        if (!results[i].tensor) results[i].tensor = start_result(eval, op, plan, i, keep ? sl_eval_operand(eval, op, 1 + rows + i) : NULL, NULL);
+}
+
+void sl_eval_route(sl_eval *eval, sl_op *op, sl_eval_value *results) {
+    switch ((int)sl_op_get_kind(op)) {
+    case SL_OP_route_partition: results[0].plan = partition(eval, op); break;
+    case SL_OP_route_switch: route_switch(eval, op, results); break;
+    case SL_OP_route_count: {
+        const sl_eval_plan *plan = plan_operand(eval, op);
+        int64_t branches = plan->branches;
+        results[0].tensor = sl_eval_alloc(eval, op, SL_ELEMENT_i64, 1, &branches);
+        for (int b = 0; b < plan->branches; b++) ((int64_t *)results[0].tensor->data)[b] = plan->starts[b + 1] - plan->starts[b];
+        break;
+    }
+    default: sl_eval_fail(eval, op, "%s can't be evaluated here", sl_op_name(op));
+    }
+}
