@@ -35,7 +35,7 @@ static sl_status define_library(sl_loaded *code) {
     return sl_llvm_status(error, "defining library functions");
 }
 
-sl_status sl_loaded_create(sl_compilation *build, const sl_allocator *allocator, sl_loaded **result) {
+sl_status sl_loaded_create(sl_batch *batch, const sl_allocator *allocator, sl_loaded **result) {
     sl_loaded *code = sl_allocate(allocator, sizeof(*code), 16);
     if (!code) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory for loaded code");
     code->allocator = *allocator;
@@ -44,8 +44,8 @@ sl_status sl_loaded_create(sl_compilation *build, const sl_allocator *allocator,
         LLVMOrcExecutionSessionSetErrorReporter(LLVMOrcLLJITGetExecutionSession(code->jit), on_error, code);
         status = define_library(code);
     }
-    for (size_t i = 0; !status && i < build->units.count; ++i) {
-        sl_unit *unit = build->units.data[i];
+    for (size_t i = 0; !status && i < batch->units.count; ++i) {
+        sl_unit *unit = batch->units.data[i];
         LLVMMemoryBufferRef object = unit->object;
         unit->object = NULL;   /* the JIT's from here on, whether it succeeds or not */
         status = sl_llvm_status(LLVMOrcLLJITAddObjectFile(code->jit, LLVMOrcLLJITGetMainJITDylib(code->jit), object), "loading an object");

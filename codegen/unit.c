@@ -9,11 +9,11 @@
 
 /* ---- canonical text ---- */
 
-static void number_value(sl_compilation *build, const sl_value *value) { build->numbers[sl_value_id(value)] = ++build->next_number; }
+static void number_value(sl_batch *batch, const sl_value *value) { batch->numbers[sl_value_id(value)] = ++batch->next_number; }
 
-static void key_of(sl_compilation *build, sl_text *out, sl_op *op, uint32_t base) {
+static void key_of(sl_batch *batch, sl_text *out, sl_op *op, uint32_t base) {
     sl_text_append(out, "%s", sl_op_name(op));
-    for (int i = 0; i < sl_op_operand_count(op); ++i) sl_text_append(out, " %u", build->numbers[sl_value_id(sl_op_operand(op, i))] - base);
+    for (int i = 0; i < sl_op_operand_count(op); ++i) sl_text_append(out, " %u", batch->numbers[sl_value_id(sl_op_operand(op, i))] - base);
     for (int i = 0; i < sl_op_attr_count(op); ++i) {
         const char *name;
         sl_attr attr = sl_op_attr_at(op, i, &name);
@@ -22,7 +22,7 @@ static void key_of(sl_compilation *build, sl_text *out, sl_op *op, uint32_t base
         sl_attr_print(out, attr);
     }
     for (int i = 0; i < sl_op_result_count(op); ++i) {
-        number_value(build, sl_op_result(op, i));
+        number_value(batch, sl_op_result(op, i));
         sl_text_append(out, " :");
         sl_type_print(out, sl_value_type(sl_op_result(op, i)));
     }
@@ -30,18 +30,18 @@ static void key_of(sl_compilation *build, sl_text *out, sl_op *op, uint32_t base
         sl_block *block = sl_op_body(op, r);
         sl_text_append(out, "{");
         for (int i = 0; i < sl_block_argument_count(block); ++i) {
-            number_value(build, sl_block_argument(block, i));
+            number_value(batch, sl_block_argument(block, i));
             sl_text_append(out, " ");
             sl_type_print(out, sl_value_type(sl_block_argument(block, i)));
         }
         sl_text_append(out, "\n");
-        for (sl_op *inner = sl_block_first(block); inner; inner = sl_op_next(inner)) key_of(build, out, inner, base);
+        for (sl_op *inner = sl_block_first(block); inner; inner = sl_op_next(inner)) key_of(batch, out, inner, base);
         sl_text_append(out, "}");
     }
     sl_text_append(out, "\n");
 }
 
-void sl_compilation_key(sl_compilation *build, sl_text *out, sl_op *op) { key_of(build, out, op, build->next_number); }
+void sl_batch_key(sl_batch *batch, sl_text *out, sl_op *op) { key_of(batch, out, op, batch->next_number); }
 
 /* ---- aliasing of buffers ---- */
 
@@ -72,10 +72,10 @@ static bool visit_launch(void *self, sl_op *op) {
     return true;
 }
 
-const uint8_t *sl_compilation_shared_buffers(sl_compilation *build, sl_op *func) {
+const uint8_t *sl_batch_shared_buffers(sl_batch *batch, sl_op *func) {
     int count = sl_block_argument_count(sl_op_body(func, 0));
-    shared_search search = {sl_op_string(func, "sym_name", ""), SL_NEW_ARRAY(build->arena, uint8_t, (size_t)count / 8 + 1), count};
-    for (sl_op *op = sl_block_first(sl_module_body(build->module)); op; op = sl_op_next(op))
+    shared_search search = {sl_op_string(func, "sym_name", ""), SL_NEW_ARRAY(batch->arena, uint8_t, (size_t)count / 8 + 1), count};
+    for (sl_op *op = sl_block_first(sl_module_body(batch->module)); op; op = sl_op_next(op))
         if (sl_op_get_kind(op) == SL_OP_core_func) sl_op_walk(op, visit_launch, &search);
     return search.bits;
 }
@@ -92,80 +92,80 @@ static void dispose(void *argument) {
     sl_status_free(unit->status);
 }
 
-sl_unit *sl_compilation_add(sl_compilation *build, const char *name) {
-    sl_unit *unit = SL_NEW(build->arena, sl_unit);
+sl_unit *sl_batch_add(sl_batch *batch, const char *name) {
+    sl_unit *unit = SL_NEW(batch->arena, sl_unit);
     unit->name = name;
     unit->optimize = true;
-    sl_arena_on_destroy(build->arena, dispose, unit);
-    SL_PUSH(build->arena, &build->units, unit);
+    sl_arena_on_destroy(batch->arena, dispose, unit);
+    SL_PUSH(batch->arena, &batch->units, unit);
     return unit;
 }
 
-void sl_compilation_init(sl_compilation *build, sl_arena *arena, sl_module *module, const sl_codegen_options *options) {
-    memset(build, 0, sizeof(*build));
-    build->arena = arena;
-    build->module = module;
-    build->options = options;
-    build->cache.directory = options->cache_dir;
+void sl_batch_init(sl_batch *batch, sl_arena *arena, sl_module *module, const sl_codegen_options *options) {
+    memset(batch, 0, sizeof(*batch));
+    batch->arena = arena;
+    batch->module = module;
+    batch->options = options;
+    batch->cache.directory = options->cache_dir;
     const sl_machine *machine = options->machine;
-    build->target_key = sl_arena_printf(arena, "%s\n%s cpu %s tune %s features %s\npasses %s\n", sl_cache_compiler_id(arena), machine->triple, machine->cpu,
+    batch->target_key = sl_arena_printf(arena, "%s\n%s cpu %s tune %s features %s\npasses %s\n", sl_cache_compiler_id(arena), machine->triple, machine->cpu,
                                         machine->tune ? machine->tune : "", machine->features, sl_llvm_passes());
-    build->values = SL_NEW_ARRAY(arena, LLVMValueRef, (size_t)sl_module_value_count(module) + 1);
-    build->numbers = SL_NEW_ARRAY(arena, uint32_t, (size_t)sl_module_value_count(module) + 1);
-    build->by_op = SL_NEW_ARRAY(arena, sl_unit *, (size_t)sl_module_op_count(module) + 1);
+    batch->values = SL_NEW_ARRAY(arena, LLVMValueRef, (size_t)sl_module_value_count(module) + 1);
+    batch->numbers = SL_NEW_ARRAY(arena, uint32_t, (size_t)sl_module_value_count(module) + 1);
+    batch->by_op = SL_NEW_ARRAY(arena, sl_unit *, (size_t)sl_module_op_count(module) + 1);
 }
 
-bool sl_compilation_find_cached(sl_compilation *build, sl_unit *unit) {
+bool sl_batch_find_cached(sl_batch *batch, sl_unit *unit) {
     const uint8_t *object;
     int64_t size;
-    if (!sl_cache_load(&build->cache, build->arena, unit->key, unit->key_length, &object, &size)) return false;
+    if (!sl_cache_load(&batch->cache, batch->arena, unit->key, unit->key_length, &object, &size)) return false;
     unit->object = LLVMCreateMemoryBufferWithMemoryRangeCopy((const char *)object, (size_t)size, unit->symbol);
     unit->cached = true;
     return unit->object != NULL;
 }
 
-static sl_status emit_kernel(sl_compilation *build, sl_unit *unit, sl_op *func, const uint8_t *shared) {
+static sl_status emit_kernel(sl_batch *batch, sl_unit *unit, sl_op *func, const uint8_t *shared) {
     unit->context = LLVMContextCreate();
     sl_llvm_watch(unit->context);
     sl_emitter e;
-    sl_emitter_open(&e, build->arena, build->options->machine, unit->context, unit->symbol);
+    sl_emitter_open(&e, batch->arena, batch->options->machine, unit->context, unit->symbol);
     unit->module = e.module;
-    e.values = build->values;
+    e.values = batch->values;
     bool good = sl_emit_kernel(&e, func, unit->symbol, shared);
     sl_emitter_close(&e);
     if (!good) return SL_ERROR(SL_UNSUPPORTED, "kernel '%s' can't be compiled", unit->name);
     return sl_status_annotate(sl_llvm_verify(unit->module), "kernel '%s'", unit->name);
 }
 
-sl_status sl_compilation_kernels(sl_compilation *build) {
-    for (sl_op *func = sl_block_first(sl_module_body(build->module)); func; func = sl_op_next(func)) {
+sl_status sl_batch_kernels(sl_batch *batch) {
+    for (sl_op *func = sl_block_first(sl_module_body(batch->module)); func; func = sl_op_next(func)) {
         if (sl_op_get_kind(func) != SL_OP_kernel_func) continue;
         int64_t scratch = sl_op_int(func, "scratch", 0);
-        if (scratch > build->scratch_bytes) build->scratch_bytes = scratch;
-        const uint8_t *shared = sl_compilation_shared_buffers(build, func);
+        if (scratch > batch->scratch_bytes) batch->scratch_bytes = scratch;
+        const uint8_t *shared = sl_batch_shared_buffers(batch, func);
         sl_text key;
-        sl_text_init(&key, build->arena);
-        sl_text_append(&key, "%sshared", build->target_key);
+        sl_text_init(&key, batch->arena);
+        sl_text_append(&key, "%sshared", batch->target_key);
         for (int i = 0, count = sl_block_argument_count(sl_op_body(func, 0)); i < count; ++i)
             if (shared[i / 8] >> (i % 8) & 1) sl_text_append(&key, " %d", i);
         sl_text_append(&key, "\n");
-        sl_compilation_key(build, &key, func);
+        sl_batch_key(batch, &key, func);
 
         sl_unit *unit = NULL;
-        for (size_t i = 0; i < build->units.count && !unit; ++i) {
-            sl_unit *other = build->units.data[i];
+        for (size_t i = 0; i < batch->units.count && !unit; ++i) {
+            sl_unit *other = batch->units.data[i];
             if (other->key_length == key.length && !memcmp(other->key, key.data, key.length)) unit = other;
         }
         if (!unit) {
             char name[33];
             sl_cache_name(key.data, key.length, name);
-            unit = sl_compilation_add(build, sl_op_string(func, "sym_name", ""));
-            unit->symbol = sl_arena_printf(build->arena, "sluice_kernel_%s", name);
+            unit = sl_batch_add(batch, sl_op_string(func, "sym_name", ""));
+            unit->symbol = sl_arena_printf(batch->arena, "sluice_kernel_%s", name);
             unit->key = key.data;
             unit->key_length = key.length;
-            if (!sl_compilation_find_cached(build, unit)) SL_TRY(emit_kernel(build, unit, func, shared));
+            if (!sl_batch_find_cached(batch, unit)) SL_TRY(emit_kernel(batch, unit, func, shared));
         }
-        build->by_op[sl_op_id(func)] = unit;
+        batch->by_op[sl_op_id(func)] = unit;
     }
     return NULL;
 }
@@ -204,12 +204,12 @@ static int by_size(const void *a, const void *b) {
     return x->key_length < y->key_length ? 1 : x->key_length > y->key_length ? -1 : strcmp(x->symbol, y->symbol);
 }
 
-sl_status sl_compilation_compile(sl_compilation *build) {
-    work all = {.units = SL_NEW_ARRAY(build->arena, sl_unit *, build->units.count + 1), .machine = build->options->machine};
-    for (size_t i = 0; i < build->units.count; ++i)
-        if (!build->units.data[i]->object) all.units[all.count++] = build->units.data[i];
+sl_status sl_batch_compile(sl_batch *batch) {
+    work all = {.units = SL_NEW_ARRAY(batch->arena, sl_unit *, batch->units.count + 1), .machine = batch->options->machine};
+    for (size_t i = 0; i < batch->units.count; ++i)
+        if (!batch->units.data[i]->object) all.units[all.count++] = batch->units.data[i];
     qsort(all.units, all.count, sizeof(*all.units), by_size);   /* the long ones first, so that none is left at the end */
-    int threads = build->options->compile_threads > 0 ? build->options->compile_threads : build->options->machine->threads;
+    int threads = batch->options->compile_threads > 0 ? batch->options->compile_threads : batch->options->machine->threads;
     if (threads > 32) threads = 32;
     pthread_t handles[32];
     int started = 0;
@@ -223,7 +223,7 @@ sl_status sl_compilation_compile(sl_compilation *build) {
             first = unit->status;
             unit->status = NULL;
         } else if (unit->object && unit->key) {
-            sl_cache_store(&build->cache, build->arena, unit->key, unit->key_length, LLVMGetBufferStart(unit->object), LLVMGetBufferSize(unit->object));
+            sl_cache_store(&batch->cache, batch->arena, unit->key, unit->key_length, LLVMGetBufferStart(unit->object), LLVMGetBufferSize(unit->object));
         }
     }
     return first;

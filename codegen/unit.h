@@ -21,7 +21,7 @@ typedef struct sl_unit {
     sl_status status;
 } sl_unit;
 
-typedef struct sl_compilation {
+typedef struct sl_batch {
     sl_arena *arena;
     sl_module *module;
     const sl_codegen_options *options;
@@ -33,20 +33,20 @@ typedef struct sl_compilation {
     SL_VEC(sl_unit *) units;
     sl_unit **by_op;               /* by sl_op_id of the kernel.func */
     int64_t scratch_bytes;
-} sl_compilation;
+} sl_batch;
 
-void sl_compilation_init(sl_compilation *build, sl_arena *arena, sl_module *module, const sl_codegen_options *options);
+void sl_batch_init(sl_batch *batch, sl_arena *arena, sl_module *module, const sl_codegen_options *options);
 /* Bits of buffer arguments that may overlap others in some launch of `func`, one per argument. */
-const uint8_t *sl_compilation_shared_buffers(sl_compilation *build, sl_op *func);
+const uint8_t *sl_batch_shared_buffers(sl_batch *batch, sl_op *func);
 /* A unit for each distinct kernel.func; emitted where the cache has no object. */
-SL_MUST_USE sl_status sl_compilation_kernels(sl_compilation *build);
+SL_MUST_USE sl_status sl_batch_kernels(sl_batch *batch);
 /* A unit without key and code yet, its context registered with the arena. */
-sl_unit *sl_compilation_add(sl_compilation *build, const char *name);
+sl_unit *sl_batch_add(sl_batch *batch, const char *name);
 /* Looks the unit's key up in the cache. */
-bool sl_compilation_find_cached(sl_compilation *build, sl_unit *unit);
+bool sl_batch_find_cached(sl_batch *batch, sl_unit *unit);
 /* Compiles all units that have no object, on several threads. */
-SL_MUST_USE sl_status sl_compilation_compile(sl_compilation *build);
+SL_MUST_USE sl_status sl_batch_compile(sl_batch *batch);
 /* Canonical text of an op with all that is in it. */
-void sl_compilation_key(sl_compilation *build, sl_text *out, sl_op *op);
+void sl_batch_key(sl_batch *batch, sl_text *out, sl_op *op);
 
 #endif

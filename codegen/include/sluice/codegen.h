@@ -15,8 +15,8 @@ typedef struct sl_codegen_options {
     void *print_self;
 } sl_codegen_options;
 
-/* Compiles a module of kernel IR (after the default pipeline) into a program of this process. `model_arena` (may be NULL) owns constant data that the module
- * borrows; on success the program takes it over. */
+/* Compiles a module of kernel IR (after the default pipeline) into a program of this process. `model_arena` (may be NULL) owns all constant data that the module
+ * refers to (the IR context too, which holds constants that passes made); on success the program takes it over. */
 SL_MUST_USE sl_status sl_codegen_jit(sl_module *module, const sl_codegen_options *options, const sl_allocator *allocator, sl_arena *model_arena,
                                      sluice_program **program);
 /* LLVM IR or assembly of the module as text. */
