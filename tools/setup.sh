@@ -1,24 +1,24 @@
 #!/bin/bash
 # setup.sh: makes a Debian 12 machine ready to build Sluice and to run its tests, and says what it does. Quick and silent on the network when all is there.
 #
-#   tools/setup.sh            packages to build and test, and .venv with the Python packages that tests compare with
-#   tools/setup.sh --build    packages to build only
-#   tools/setup.sh --fuzz     as without, and clang for the libFuzzer targets
+#   tools/setup.sh                packages to build and test, and .venv with the Python packages that tests compare with
+#   tools/setup.sh --build-only   packages to build only
+#   tools/setup.sh --fuzz         as without, and clang for the libFuzzer targets
 #
 # Needs root or sudo only when Debian packages are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-build_packages=(build-essential cmake ninja-build ccache pkg-config llvm-19-dev llvm-19-tools libcjson-dev libffi-dev libprotobuf-c-dev protobuf-c-compiler)
-test_packages=(python3 python3-venv)
+build_packages=(build-essential cmake ninja-build ccache pkg-config llvm-19-dev llvm-19-tools libcjson-dev libffi-dev libprotobuf-c-dev protobuf-c-compiler python3)
+test_packages=(python3-venv)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 mode=${1:-}
 case "$mode" in
     "") packages=("${build_packages[@]}" "${test_packages[@]}") ;;
-    --build) packages=("${build_packages[@]}") ;;
+    --build-only) packages=("${build_packages[@]}") ;;
     --fuzz) packages=("${build_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}") ;;
-    *) echo "usage: tools/setup.sh [--build | --fuzz]" >&2; exit 2 ;;
+    *) echo "usage: tools/setup.sh [--build-only | --fuzz]" >&2; exit 2 ;;
 esac
 
 missing=()
@@ -39,7 +39,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 else
     echo "setup: all Debian packages are there"
 fi
-[ "$mode" = --build ] && exit 0
+[ "$mode" = --build-only ] && exit 0
 
 requirements=tests/requirements.txt
 stamp=.venv/.installed-requirements
