@@ -72,6 +72,16 @@ const void *sl_tensor_adopt(sl_reader *reader, sl_element element, const void *d
 
 /* ---- formats ---- */
 sl_graph *sl_read_json_graph(sl_reader *reader, const sl_json *root, sl_model *model);
+/* Tensors of the JSON graph (json_tensor.c). `name`: of the initializer, or NULL for an attribute. */
+bool sl_json_tensor(sl_reader *reader, const sl_json *value, const char *name, sl_graph_tensor *tensor);
+bool sl_json_element(sl_reader *reader, const sl_json *value, sl_element *element);
+bool sl_json_is_tensor(const sl_json *value);
+bool sl_json_float(const sl_json *value, double *result);                           /* a number, or "inf", "-inf", "nan" */
+/* Refuses members that aren't among the NULL-terminated `allowed` (or "doc"). */
+bool sl_json_members(sl_reader *reader, const sl_json *object, const char *const *allowed);
+/* The member, which must be of `kind` when it is there; *good turns false otherwise. */
+const sl_json *sl_json_member(sl_reader *reader, const sl_json *object, const char *key, sl_json_kind kind, bool *good);
+void sl_safetensors_take(sl_reader *reader, const sl_safetensor *source, const char *name, sl_graph_tensor *tensor);
 bool sl_read_onnx(sl_reader *reader, const uint8_t *data, size_t size, sl_model *model);
 bool sl_read_onnx_json(sl_reader *reader, const sl_json *root, sl_model *model);
 struct Onnx__ModelProto;
