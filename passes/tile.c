@@ -26,8 +26,8 @@ static void dissolve(sl_pass_context *pass, sl_op *group, const char *why) {
     sl_op_replace(group, replacements);
 }
 
-static bool tile_nest(sl_pass_context *pass, sl_op *op) {
-    return tile_try_contract(pass, op) || tile_try_rows(pass, op) || tile_try_loops(pass, op) || (sl_nest_is_generic(op) && tile_try_general(pass, op));
+static bool tile_nest(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
+    return tile_try_contract(pass, cache, op) || tile_try_rows(pass, op) || tile_try_loops(pass, op) || (sl_nest_is_generic(op) && tile_try_general(pass, op));
 }
 
 /* Pure constants inside of a group's region are no nests: they move out in front of it. */
@@ -38,17 +38,17 @@ static void hoist_constants(sl_op *group) {
     }
 }
 
-static bool tile_op_at(sl_pass_context *pass, sl_op *op) {
-    if (sl_nest_is_generic(op)) return tile_nest(pass, op);
+static bool tile_op_at(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
+    if (sl_nest_is_generic(op)) return tile_nest(pass, cache, op);
     if (sl_op_get_kind(op) == SL_OP_nest_group) {
         hoist_constants(op);
-        if (tile_nest(pass, op)) return true;
+        if (tile_nest(pass, cache, op)) return true;
         sl_op *first = sl_block_first(sl_op_body(op, 0)), *after = sl_op_next(op);
         dissolve(pass, op, "no strategy takes the whole group: its nests become kernels of their own");
         bool ok = true;
         for (sl_op *nest = first, *next; nest && nest != after; nest = next) {
             next = sl_op_next(nest);
-            if (sl_nest_is_generic(nest)) ok &= tile_nest(pass, nest);
+            if (sl_nest_is_generic(nest)) ok &= tile_nest(pass, cache, nest);
         }
         return ok;
     }
@@ -57,23 +57,27 @@ static bool tile_op_at(sl_pass_context *pass, sl_op *op) {
     return ok;
 }
 
-static bool tile_block(sl_pass_context *pass, sl_block *block) {
+static bool tile_block(sl_pass_context *pass, tile_cache *cache, sl_block *block) {
     bool ok = true;
     for (sl_op *op = sl_block_first(block), *next; op; op = next) {
         next = sl_op_next(op);
         if (!sl_nest_is_generic(op) && sl_op_get_kind(op) != SL_OP_nest_group)
             for (int i = 0; i < sl_op_region_count(op); i++)
-                if (sl_region_block(sl_op_region(op, i))) ok &= tile_block(pass, sl_op_body(op, i));
-        ok &= tile_op_at(pass, op);
+                if (sl_region_block(sl_op_region(op, i))) ok &= tile_block(pass, cache, sl_op_body(op, i));
+        ok &= tile_op_at(pass, cache, op);
     }
     return ok;
 }
 
 sl_status sl_pass_tile(sl_pass_context *pass) {
     bool ok = true;
+    tile_cache cache = {0};
     for (sl_op *function = sl_block_first(sl_module_body(pass->module)), *next; function; function = next) {
         next = sl_op_next(function);
-        if (sl_op_get_kind(function) == SL_OP_core_func && !sl_op_bool(function, "buffers", false)) ok &= tile_block(pass, sl_op_body(function, 0));
+        if (sl_op_get_kind(function) == SL_OP_core_func && !sl_op_bool(function, "buffers", false)) ok &= tile_block(pass, &cache, sl_op_body(function, 0));
     }
+    /* Constants that were packed are not read any more. */
+    for (sl_op *function = sl_block_first(sl_module_body(pass->module)); ok && function; function = sl_op_next(function))
+        if (sl_op_get_kind(function) == SL_OP_core_func) pass->changes += sl_block_erase_dead(sl_op_body(function, 0));
     return ok ? NULL : SL_PASS_FAILED("tile");
 }

@@ -11,7 +11,7 @@
 
 /* ---- memo: what was emitted in a scope, by the parts that it was made from ---- */
 
-static const char tag_index[] = "index", tag_lanes[] = "lanes", tag_splat[] = "splat", tag_constant[] = "constant", tag_pointer[] = "pointer", tag_steps[] = "steps";
+static const char tag_index[] = "index", tag_lanes[] = "lanes", tag_splat[] = "splat", tag_constant[] = "constant", tag_pointer[] = "pointer", tag_steps[] = "steps", tag_mask[] = "mask";
 
 static sl_value *memo_find(const tile_scope *scope, uint64_t hash, int count, const void *const *parts) {
     for (size_t i = 0; i < scope->memo.count; i++) {
@@ -541,7 +541,13 @@ sl_value *tile_constant(tile_kernel *k, sl_attr scalar) {
 }
 
 sl_value *tile_mask_first(tile_kernel *k, sl_value *count) {
-    return build_at(k, tile_level_of(k, count), SL_OP_kernel_mask, tile_type(k, SL_ELEMENT_i1, true), 1, &count, 0, NULL);
+    int level = clamp_level(k, tile_level_of(k, count));
+    const void *key[3] = {tag_mask, count, (const void *)(intptr_t)k->lanes};
+    sl_value *value = tile_memo_get(k, level, 3, key);
+    if (value) return value;
+    value = build_at(k, level, SL_OP_kernel_mask, tile_type(k, SL_ELEMENT_i1, true), 1, &count, 0, NULL);
+    tile_memo_put(k, level, 3, key, value);
+    return value;
 }
 
 sl_value *tile_reduce(tile_kernel *k, const char *kind, sl_value *vector) {
@@ -643,4 +649,11 @@ void tile_store(tile_kernel *k, sl_value *value, sl_value *buffer, sl_expr index
     sl_value *operands[4] = {value, buffer, offsets, mask};
     tile_at_level(k, k->depth);
     sl_build(&k->builder, SL_OP_kernel_scatter, mask ? 4 : 3, operands, 0, NULL, 0, NULL);
+}
+
+void tile_prefetch(tile_kernel *k, sl_value *buffer, sl_expr index) {
+    sl_value *operands[2] = {buffer, tile_index(k, index)};
+    sl_named_attr attr = {"level", sl_attr_int(k->context, 1)};
+    tile_at_level(k, k->depth);
+    sl_build(&k->builder, SL_OP_kernel_prefetch, 2, operands, 0, NULL, 1, &attr);
 }

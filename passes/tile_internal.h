@@ -136,6 +136,7 @@ bool tile_not_negative(sl_expr expr);                           /* by its form; 
 sl_value *tile_load(tile_kernel *k, sl_value *buffer, sl_expr index, sl_value *mask);
 sl_value *tile_load_at(tile_kernel *k, int level, sl_value *buffer, sl_expr index, sl_value *mask);   /* of memory that nothing in the kernel writes */
 void tile_store(tile_kernel *k, sl_value *value, sl_value *buffer, sl_expr index, sl_value *mask);
+void tile_prefetch(tile_kernel *k, sl_value *buffer, sl_expr index);
 sl_value *tile_pointer(tile_kernel *k, sl_value *buffer, sl_expr offset);    /* kernel.offset at the offset's level */
 /* Insertion at a level: returns the old point. */
 sl_builder tile_at_level(tile_kernel *k, int level);
@@ -210,6 +211,10 @@ double tile_estimate(sl_expr expr);
 /* Whether a guard is needed for reading position `index` of a dimension of extent `dim`. */
 bool tile_proves_inside(tile_kernel *k, sl_expr index, sl_expr dim, const sl_expr *extents, int loops);
 
+/* Constants packed so far, so that a weight used twice in one way is packed once. */
+typedef struct tile_packed { sl_attr source, packed; uint64_t layout; } tile_packed;
+typedef struct tile_cache { SL_VEC(tile_packed) packed; } tile_cache;
+
 /* A group's nests and what it yields. */
 typedef struct tile_group {
     int nest_count;
@@ -225,7 +230,7 @@ sl_op *tile_maker(const sl_value *value);                       /* the nest that
 /* ---- strategies: each returns true when it replaced the op ---- */
 bool tile_try_loops(sl_pass_context *pass, sl_op *op);          /* tile_pointwise.c: all nests elementwise */
 bool tile_try_rows(sl_pass_context *pass, sl_op *op);           /* tile_rows.c */
-bool tile_try_contract(sl_pass_context *pass, sl_op *op);       /* tile_contract.c */
+bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op);   /* tile_contract.c */
 bool tile_try_general(sl_pass_context *pass, sl_op *op);        /* tile_general.c: any lone nest */
 bool tile_call(sl_pass_context *pass, sl_op *op, bool *ok);     /* tile_call.c: whole-tensor ops; false when `op` is none. ok: no error */
 

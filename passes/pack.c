@@ -1,0 +1,55 @@
+/* pack.c: constant right operands of contractions rearranged while compiling into zero-padded panels [batch][panel][k][width], so that the register tile streams them. */
+#include "tile_contract.h"
+
+#include <string.h>
+
+/* One panel of elements of `size` bytes that need no conversion. */
+static void pack_panel(uint8_t *out, const uint8_t *source, const pack_layout *layout, int64_t panel, size_t size) {
+    int64_t first = panel * layout->width, columns = layout->n_count - first;
+    if (columns > layout->width) columns = layout->width;
+    if (columns <= 0) return;
+    const int64_t *n = layout->n + first;
+    bool contiguous = n[columns - 1] - n[0] == columns - 1;
+    for (int64_t i = 1; i < columns && contiguous; i++) contiguous = n[i] - n[i - 1] == 1;
+    if (contiguous) {
+        for (int64_t k = 0; k < layout->k_count; k++)
+            memcpy(out + (size_t)(k * layout->width) * size, source + (size_t)(layout->k[k] + n[0]) * size, (size_t)columns * size);
+        return;
+    }
+    /* Column by column: the source is read along k, which is contiguous in transposed weights. */
+    for (int64_t j = 0; j < columns; j++) {
+        uint8_t *to = out + (size_t)j * size;
+        for (int64_t k = 0; k < layout->k_count; k++) {
+            const uint8_t *from = source + (size_t)(layout->k[k] + n[j]) * size;
+            if (size == 4) memcpy(to, from, 4);
+            else memcpy(to, from, size);
+            to += (size_t)layout->width * size;
+        }
+    }
+}
+
+static void convert_panel(void *out, int64_t at, sl_attr source, int64_t base, const pack_layout *layout, int64_t panel) {
+    bool floating = sl_element_is_float(layout->element);
+    for (int64_t j = 0; j < layout->width && panel * layout->width + j < layout->n_count; j++)
+        for (int64_t k = 0; k < layout->k_count; k++) {
+            int64_t from = base + layout->k[k] + layout->n[panel * layout->width + j], to = at + k * layout->width + j;
+            if (floating) sl_element_store_float(layout->element, out, to, sl_attr_data_float(source, from));
+            else sl_element_store_int(layout->element, out, to, sl_attr_data_int(source, from));
+        }
+}
+
+sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout) {
+    int64_t panel_size = layout->k_count * layout->width, count = layout->batch_count * layout->panels * panel_size;
+    sl_element from = sl_type_element(sl_attr_get_type(source));
+    size_t size = (size_t)sl_element_bits(layout->element) / 8;
+    void *out;
+    sl_attr packed = sl_attr_data_zero(context, sl_type_tensor_static(context, layout->element, 1, &count), &out);
+    const uint8_t *bytes = sl_attr_data_bytes(source);
+    for (int64_t b = 0; b < layout->batch_count; b++)
+        for (int64_t p = 0; p < layout->panels; p++) {
+            int64_t at = (b * layout->panels + p) * panel_size;
+            if (from == layout->element) pack_panel((uint8_t *)out + (size_t)at * size, bytes + (size_t)layout->batch[b] * size, layout, p, size);
+            else convert_panel(out, at, source, layout->batch[b], layout, p);
+        }
+    return packed;
+}

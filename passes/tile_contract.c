@@ -1,0 +1,530 @@
+/* tile_contract.c: contractions (and convolutions, which are contractions read at windows) in register tiles with fused epilogues; see tile_contract.h.
+ *
+ *     task = (batch, group of panels, block of rows)
+ *         [pack the block's rows of A into scratch]                       windows, guards, narrow elements
+ *         for panel in group:                                             width columns: stays in the core's cache
+ *             [pack the panel of B into scratch]                          operands that are not constants and don't have n contiguous
+ *             for tile of `rows` rows in block, then the remainder:
+ *                 accumulators = 0; for k: load a vector row of B, broadcast `rows` elements of A, fma
+ *                 epilogue on the accumulators, store
+ *
+ * Each element of C is one chain of FMAs over ascending k, whatever the tile, so results do not depend on blocking, threads or batch. K is not blocked: B's panel streams from L2
+ * at a fraction of what the FMAs need, and A's rows are reused from L1 (docs: PERFORMANCE, section 2).
+ *
+ * Orientation: the lanes walk the side that holds the contiguous dimension of the result; the sides are swapped when that is the left one.
+ */
+#include "tile_contract.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- roles ---- */
+
+static sl_expr extent_of(tile_kernel *k, const contract *c, int count, const int *loops, int64_t *known) {
+    sl_expr extent = tile_const(k, 1);
+    for (int i = 0; i < count; i++) extent = tile_mul(k, extent, sl_nest_bound(c->anchor, loops[i]));
+    if (known) *known = sl_expr_const_or(extent, -1);
+    return extent;
+}
+
+/* Role of the loop that walks the result with stride 1, or -1. */
+static int contiguous_role(tile_kernel *k, const sl_op *anchor, const sl_contraction *info) {
+    sl_expr strides[SL_NEST_MAX_LOOPS], base;
+    if (!sl_map_strides(k->context, sl_nest_result_map(anchor, 0), sl_value_type(sl_op_result(anchor, 0)), strides, &base)) return -1;
+    for (int i = 0; i < sl_nest_loop_count(anchor); i++)
+        if (!sl_nest_is_reduced(anchor, i) && sl_expr_equals_const(strides[i], 1)) return (int)info->roles[i];
+    return -1;
+}
+
+static bool assign_roles(tile_kernel *k, contract *c) {
+    sl_contraction info;
+    if (!sl_nest_is_contraction(c->anchor, &info)) return false;
+    int role = contiguous_role(k, c->anchor, &info);
+    bool swap = info.n_count == 0 || (role == SL_ROLE_M && info.m_count > 0);
+    c->left = swap ? info.right : info.left, c->right = swap ? info.left : info.right;
+    c->accumulator = info.accumulator;
+    c->loop_count = sl_nest_loop_count(c->anchor);
+    for (int i = 0; i < c->loop_count; i++) {
+        sl_loop_role r = info.roles[i];
+        if (swap) r = r == SL_ROLE_M ? SL_ROLE_N : r == SL_ROLE_N ? SL_ROLE_M : r;
+        c->loops[i] = sl_expr_loop(k->context, i);
+        if (r == SL_ROLE_BATCH) c->batch[c->batch_count++] = i;
+        if (r == SL_ROLE_M) c->m[c->m_count++] = i;
+        if (r == SL_ROLE_N) c->n[c->n_count++] = i;
+        if (r == SL_ROLE_K) c->k[c->k_count++] = i;
+    }
+    if (c->n_count == 0 || c->k_count == 0) return false;
+    c->batch_extent = extent_of(k, c, c->batch_count, c->batch, NULL);
+    c->m_extent = extent_of(k, c, c->m_count, c->m, &c->m_known);
+    c->n_extent = extent_of(k, c, c->n_count, c->n, &c->n_known);
+    c->k_extent = extent_of(k, c, c->k_count, c->k, &c->k_known);
+    sl_attr init = sl_nest_init(c->anchor, 0);
+    return sl_attr_data_float(init, 0) == 0;
+}
+
+static void add_role_set(tile_kernel *k, const contract *c, int count, const int *loops, int *set) {
+    sl_expr extents[SL_NEST_MAX_LOOPS];
+    *set = -1;
+    if (count == 0) return;
+    for (int i = 0; i < count; i++) extents[i] = sl_nest_bound(c->anchor, loops[i]);
+    *set = tile_add_set(k, count, loops, extents);
+}
+
+/* ---- spaces ---- */
+
+static void open_space(const contract *c, tile_space *space) {
+    *space = (tile_space){.loops = c->loop_count, .lane_safe = true};
+    for (int i = 0; i < c->loop_count; i++) space->extents[i] = sl_nest_bound(c->anchor, i), space->reduced[i] = sl_nest_is_reduced(c->anchor, i);
+}
+
+static bool same_loops(const contract *c, const sl_op *nest) {
+    int parallel = 0;
+    for (int i = 0; i < c->loop_count; i++) parallel += !sl_nest_is_reduced(c->anchor, i);
+    if (sl_nest_loop_count(nest) != parallel || sl_nest_reduced_count(nest)) return false;
+    for (int i = 0; i < parallel; i++)                       /* the anchor's parallel loops come first */
+        if (sl_nest_is_reduced(c->anchor, i) || sl_nest_bound(nest, i) != sl_nest_bound(c->anchor, i)) return false;
+    return true;
+}
+
+static bool collect(tile_kernel *k, contract *c) {
+    open_space(c, &c->a_space), open_space(c, &c->b_space), open_space(c, &c->c_space);
+    tile_collect_value(k, &c->a_space, c->anchor, c->loops, sl_nest_argument(c->anchor, c->left));
+    tile_collect_value(k, &c->b_space, c->anchor, c->loops, sl_nest_argument(c->anchor, c->right));
+    for (int i = 0; i < c->group.nest_count; i++) {
+        sl_op *nest = c->group.nests[i];
+        if (nest == c->anchor) continue;
+        if (!same_loops(c, nest)) return false;
+        tile_collect(k, &c->c_space, nest, c->loops);
+    }
+    for (int i = 0; i < c->group.yield_count; i++) {
+        sl_expr positions[SL_MAX_RANK];
+        sl_value *yield = c->group.yields[i];
+        tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
+        tile_collect_write(k, &c->c_space, k->outputs.data[i].tensor, positions);
+    }
+    return !c->a_space.failure && !c->b_space.failure && !c->c_space.failure && c->c_space.lane_safe;
+}
+
+static bool collapses(tile_kernel *k, const tile_space *space, const contract *c, int count, const int *loops) {
+    for (int i = 0; i + 1 < count; i++)
+        if (!tile_can_collapse(k, space, loops[i], loops[i + 1], sl_nest_bound(c->anchor, loops[i + 1]))) return false;
+    return true;
+}
+
+static bool has_guard(const tile_space *space) {
+    for (size_t i = 0; i < space->accesses.count; i++)
+        if (space->accesses.data[i].position) return true;
+    return false;
+}
+
+/* Whether the operand is one plain load whose offset is linear in k (flat) and, for B, has stride 1 along n (flat). */
+static bool is_direct(tile_kernel *k, const contract *c, const tile_space *space, int operand, bool columns) {
+    sl_value *tensor = sl_op_operand(c->anchor, operand);
+    sl_expr coefficient, rest;
+    if (space->accesses.count != 1 || has_guard(space) || tile_is_inside(k, tensor) || !collapses(k, space, c, c->k_count, c->k)) return false;
+    sl_expr offset = space->accesses.data[0].offset;
+    for (int i = 0; i < c->loop_count; i++)
+        if (sl_expr_uses_loop(offset, i) && (!sl_expr_split_linear(k->context, offset, i, &coefficient, &rest) || sl_expr_uses_any_loop(coefficient))) return false;
+    if (!columns) return true;
+    if (!collapses(k, space, c, c->n_count, c->n)) return false;
+    int inner = c->n[c->n_count - 1];
+    return sl_expr_uses_loop(offset, inner) && sl_expr_split_linear(k->context, offset, inner, &coefficient, &rest) && sl_expr_equals_const(coefficient, 1);
+}
+
+/* ---- constant B ---- */
+
+static bool loop_value(void *self, sl_expr atom, int64_t *value) {
+    const int64_t *at = self;
+    if (sl_expr_get_kind(atom) != SL_EXPR_LOOP) return false;
+    *value = at[sl_expr_loop_index(atom)];
+    return true;
+}
+
+/* Offsets of all values of some loops (others 0), row-major; less the offset of the origin when `relative`. NULL when one can't be evaluated. */
+static int64_t *offsets_of(tile_kernel *k, const contract *c, sl_expr offset, int count, const int *loops, int64_t total, bool relative) {
+    int64_t at[SL_NEST_MAX_LOOPS] = {0}, origin, *offsets = SL_NEW_ARRAY(k->arena, int64_t, (size_t)total);
+    if (!sl_expr_evaluate(offset, loop_value, at, &origin)) return NULL;
+    for (int64_t i = 0; i < total; i++) {
+        int64_t rest = i;
+        for (int d = count - 1; d >= 0; d--) {
+            int64_t extent = sl_expr_const_or(sl_nest_bound(c->anchor, loops[d]), 1);
+            at[loops[d]] = rest % extent, rest /= extent;
+        }
+        if (!sl_expr_evaluate(offset, loop_value, at, &offsets[i])) return NULL;
+        if (relative) offsets[i] -= origin;
+    }
+    return offsets;
+}
+
+static bool can_pack_constant(tile_kernel *k, const contract *c) {
+    sl_value *tensor = sl_op_operand(c->anchor, c->right);
+    sl_attr data = sl_value_constant(tensor);
+    sl_expr coefficient, rest;
+    if (!data || sl_attr_data_is_splat(data) || has_guard(&c->b_space) || c->b_space.accesses.count != 1 || c->n_known < 0 || c->k_known < 1) return false;
+    if (c->n_known > (1 << 24) || c->k_known > (1 << 24) || sl_element_bits(sl_type_element(sl_value_type(tensor))) > 64) return false;
+    sl_expr offset = c->b_space.accesses.data[0].offset;
+    for (int i = 0; i < c->loop_count; i++) {
+        if (!sl_expr_uses_loop(offset, i)) continue;
+        if (!sl_expr_split_linear(k->context, offset, i, &coefficient, &rest) || !sl_expr_is_const(coefficient, NULL)) return false;
+    }
+    return true;
+}
+
+static bool pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
+    sl_value *tensor = sl_op_operand(c->anchor, c->right);
+    sl_attr source = sl_value_constant(tensor), packed = NULL;
+    sl_expr offset = c->b_space.accesses.data[0].offset;
+    int64_t batches = 1, panels = sl_expr_const_or(c->panels, 1);
+    c->packed_batch = false;
+    for (int i = 0; i < c->batch_count; i++) c->packed_batch |= sl_expr_uses_loop(offset, c->batch[i]);
+    if (c->packed_batch) batches = sl_expr_const_or(c->batch_extent, -1);
+    if (batches < 0) return false;
+    pack_layout layout = {.batch_count = batches, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .element = c->b_element};
+    layout.batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
+    layout.n = offsets_of(k, c, offset, c->n_count, c->n, c->n_known, true);
+    layout.k = offsets_of(k, c, offset, c->k_count, c->k, c->k_known, true);
+    if (!layout.batch || !layout.n || !layout.k) return false;
+    uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)c->n_known, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)c->k_known, (uint64_t)c->width));
+    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)batches, hash) ^ (uint64_t)(panels * 64 + c->b_element);
+    for (size_t i = 0; i < cache->packed.count && !packed; i++)
+        if (cache->packed.data[i].source == source && cache->packed.data[i].layout == hash) packed = cache->packed.data[i].packed;
+    if (!packed) {
+        packed = pack_constant(k->context, source, &layout);
+        SL_PUSH(k->arena, &cache->packed, (tile_packed){source, packed, hash});
+    }
+    sl_builder here = sl_builder_before(k->group);
+    c->packed = sl_build_constant(&here, packed);
+    sl_value_set_name(c->packed, sl_value_name(tensor));
+    return true;
+}
+
+/* ---- choices ---- */
+
+static bool lane_element(sl_element element) {
+    return sl_element_bits(element) >= 8 && !(sl_element_is_float(element) && sl_element_bits(element) == 8) && element != SL_ELEMENT_str;
+}
+
+static int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+
+static bool choose_modes(tile_kernel *k, contract *c) {
+    sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
+    bool a_direct = is_direct(k, c, &c->a_space, c->left, false);
+    /* Packing widens narrow elements once a row instead of once a use. */
+    if (a_direct && (a == c->accumulator || c->k_known < 0 || (c->m_known >= 0 && c->m_known <= 2) || c->n_known < 2 * c->width)) c->a_mode = CONTRACT_A_DIRECT;
+    else c->a_mode = CONTRACT_A_PACKED;
+    c->a_element = c->a_mode == CONTRACT_A_DIRECT ? a : c->accumulator;
+    if (c->a_mode == CONTRACT_A_PACKED && (c->k_known < 0 || c->k_known * sl_element_bits(c->accumulator) / 8 * c->rows > (1 << 20))) return false;
+    if (can_pack_constant(k, c)) {
+        c->b_mode = CONTRACT_B_CONSTANT;
+        c->b_element = lane_element(b) ? b : c->accumulator;
+        return true;
+    }
+    if (!lane_element(b)) return false;
+    if (is_direct(k, c, &c->b_space, c->right, true)) {
+        c->b_mode = CONTRACT_B_DIRECT, c->b_element = b;
+        return true;
+    }
+    /* Packing pays when several rows use the panel; otherwise sums of products along k are better off as reductions (tile_rows.c). */
+    c->b_mode = CONTRACT_B_PACKED, c->b_element = c->accumulator;
+    if (c->k_known < 0 || c->k_known * c->width * sl_element_bits(c->accumulator) / 8 > (2 << 20)) return false;
+    return c->m_known < 0 || c->m_known > 3;
+}
+
+static void choose_blocks(tile_kernel *k, contract *c) {
+    int64_t bytes = sl_element_bits(c->a_element) / 8, k_size = c->k_known < 0 ? 512 : c->k_known, row_bytes = (k_size < 1 ? 1 : k_size) * bytes;
+    int threads = k->pass->threads > 0 ? k->pass->threads : 1;
+    int64_t limit = c->a_mode == CONTRACT_A_PACKED ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
+    if (limit < (64 << 10)) limit = 64 << 10;
+    int64_t block = limit / row_bytes / c->rows * c->rows, batch = sl_expr_const_or(c->batch_extent, 0), panels = sl_expr_const_or(c->panels, 0);
+    if (block < c->rows) block = c->rows;
+    if (c->a_mode == CONTRACT_A_DIRECT && block < 4 * c->rows) block = 4 * c->rows;
+    if (block > 40 * c->rows) block = 40 * c->rows;
+    if (c->b_mode == CONTRACT_B_PACKED && c->m_known > 0 && c->m_known <= 1024) block = c->m_known;
+    double panel_cycles = (double)k_size * c->column_vectors;       /* of one row of one panel */
+    if (batch == 0) batch = (int64_t)tile_estimate(c->batch_extent);
+    if (panels == 0) panels = (int64_t)tile_estimate(c->panels);
+    if (c->m_known >= 0) {
+        /* Few tasks otherwise: smaller blocks, as long as there is work in them. */
+        int64_t want = 4 * threads;
+        if (batch * panels < want && c->b_mode != CONTRACT_B_PACKED) {
+            int64_t blocks = (want + batch * panels - 1) / (batch * panels), fine = round_up((c->m_known + blocks - 1) / blocks, c->rows);
+            while (fine < c->m_known && (double)fine * panel_cycles * (double)panels < 20000) fine += c->rows;
+            if (fine < block) block = fine;
+        }
+        if (c->m_known < block + block / 2) block = c->m_known;
+        else block = round_up((c->m_known + (c->m_known + block - 1) / block - 1) / ((c->m_known + block - 1) / block), c->rows);
+        if (block < 1) block = 1;
+    }
+    c->block_rows = block;
+    double rows_here = c->m_known < 0 ? (double)block / 2 : (double)block;
+    int64_t blocks = c->m_known < 0 ? 1 : (c->m_known + block - 1) / block, per_task = c->panels_at_once;
+    /* Panels of one task: enough work for a task, and, when rows are packed, enough use of them. */
+    double enough = c->a_mode == CONTRACT_A_PACKED ? 60000 : 20000;
+    while (per_task < panels && (double)per_task * rows_here * panel_cycles < enough) per_task += c->panels_at_once;
+    if (c->a_mode == CONTRACT_A_PACKED && batch * blocks >= 4 * threads) per_task = round_up(panels, c->panels_at_once);
+    if (sl_expr_const_or(c->panels, -1) < 0) per_task = c->panels_at_once;
+    if (per_task > panels && sl_expr_const_or(c->panels, -1) >= 0) per_task = round_up(panels, c->panels_at_once);
+    c->panels_per_task = per_task;
+}
+
+/* ---- the register tile ---- */
+
+typedef struct operand_address { sl_value *pointers[64]; sl_expr differences[64]; sl_expr step; } operand_address;
+
+static sl_expr operand_offset(tile_kernel *k, const contract *c, int operand) {
+    sl_attr map = sl_nest_map(c->anchor, operand);
+    sl_expr positions[SL_MAX_RANK];
+    for (int i = 0, n = sl_attr_count(map); i < n; i++) positions[i] = sl_attr_map_result(map, i);
+    return tile_convert(k, tile_offset(k, sl_value_type(sl_op_operand(c->anchor, operand)), positions));
+}
+
+/* rest + step * k of an operand at the bases in place. */
+static sl_expr split_k_offset(tile_kernel *k, sl_expr offset, sl_expr *step) {
+    sl_expr rest;
+    *step = tile_const(k, 0);
+    if (!sl_expr_uses_loop(offset, TILE_K_SLOT)) return offset;
+    if (!sl_expr_split_linear(k->context, offset, TILE_K_SLOT, step, &rest)) {
+        tile_fail(k, "an operand is not linear in the summed index", SL_ELEMENT_i64);
+        return tile_const(k, 0);
+    }
+    return rest;
+}
+
+/* Pointers whose difference is a constant share one, so that the inner loop addresses by displacement. */
+static void add_address(tile_kernel *k, operand_address *address, int i, sl_value *buffer, sl_expr rest, sl_expr *bases) {
+    for (int j = 0; j < i; j++) {
+        sl_expr difference = sl_expr_sub(k->context, rest, bases[j]);
+        if (!sl_expr_equals_const(address->differences[j], 0) || !sl_expr_is_const(difference, NULL)) continue;
+        bases[i] = rest, address->pointers[i] = address->pointers[j], address->differences[i] = difference;
+        return;
+    }
+    bases[i] = rest, address->differences[i] = tile_const(k, 0);
+    address->pointers[i] = tile_pointer(k, buffer, rest);
+}
+
+static void address_rows(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_expr m_base, operand_address *address) {
+    sl_expr bases[64];
+    if (c->a_mode == CONTRACT_A_PACKED) {
+        address->step = tile_const(k, 1);
+        for (int i = 0; i < rows; i++) {
+            sl_expr row = sl_expr_sub(k->context, tile_add(k, m_base, tile_const(k, i)), m_low);
+            add_address(k, address, i, c->a_scratch, tile_mul(k, row, tile_const(k, c->a_pitch)), bases);
+        }
+        return;
+    }
+    sl_value *buffer = tile_argument_of(k, sl_op_operand(c->anchor, c->left));
+    contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
+    bool flat = collapses(k, &c->a_space, c, c->m_count, c->m);
+    for (int i = 0; i < rows; i++) {
+        sl_expr row = tile_add(k, m_base, tile_const(k, i));
+        if (c->m_set >= 0) k->sets[c->m_set].base = flat ? row : tile_variable(k, tile_index(k, row));
+        add_address(k, address, i, buffer, split_k_offset(k, operand_offset(k, c, c->left), &address->step), bases);
+    }
+}
+
+static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_address *address) {
+    int vectors = c->column_vectors * c->panels_at_once;
+    sl_expr bases[64], panel_size = tile_mul(k, c->k_extent, tile_const(k, c->width));
+    sl_value *buffer = c->b_mode == CONTRACT_B_CONSTANT ? tile_argument_of(k, c->packed) : c->b_mode == CONTRACT_B_PACKED ? c->b_scratch : tile_argument_of(k, sl_op_operand(c->anchor, c->right));
+    if (c->b_mode == CONTRACT_B_DIRECT) contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
+    for (int v = 0; v < vectors; v++) {
+        sl_expr rest;
+        int inner = v % c->column_vectors;
+        if (c->b_mode == CONTRACT_B_DIRECT) {
+            k->sets[c->n_set].base = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
+            rest = split_k_offset(k, operand_offset(k, c, c->right), &address->step);
+        } else {
+            sl_expr which = tile_const(k, 0);
+            if (c->b_mode == CONTRACT_B_CONSTANT) which = tile_add(k, panel, tile_const(k, v / c->column_vectors));
+            if (c->b_mode == CONTRACT_B_CONSTANT && c->packed_batch && c->batch_set >= 0) which = tile_add(k, which, tile_mul(k, k->sets[c->batch_set].base, c->panels));
+            rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, (int64_t)inner * k->lanes));
+            address->step = tile_const(k, c->width);
+        }
+        add_address(k, address, v, buffer, rest, bases);
+    }
+}
+
+static sl_value *multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum) {
+    if (!sl_element_is_float(sl_type_element(sl_value_type(sum)))) return tile_binary(k, SL_OP_arith_add, sum, tile_binary(k, SL_OP_arith_mul, a, b));
+    sl_value *operands[3] = {a, b, sum};
+    return tile_op(k, SL_OP_arith_fma, sl_type_element(sl_value_type(sum)), 3, operands, 0, NULL);
+}
+
+static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_expr m_base, sl_expr panel) {
+    int vectors = c->column_vectors * c->panels_at_once, count = rows * vectors;
+    operand_address a, b;
+    sl_value *accumulators[256], *start[256], *masks[64] = {0};
+    assert(count <= 256 && rows <= 64);
+    k->mask = NULL;
+    address_rows(k, c, rows, m_low, m_base, &a);
+    address_columns(k, c, panel, &b);
+    sl_value *zero = tile_splat(k, tile_constant(k, sl_scalar_int(k->context, c->accumulator, 0)));
+    for (int i = 0; i < count; i++) start[i] = zero;
+    if (c->b_mode == CONTRACT_B_DIRECT && c->columns_masked)
+        for (int v = 0; v < vectors; v++) {
+            sl_expr column = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
+            masks[v] = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, column)));
+        }
+    int unroll = count <= 8 ? 4 : count <= 16 ? 2 : 1;
+    while (unroll > 1 && (c->k_known < 0 || c->k_known % unroll)) unroll /= 2;
+    sl_expr at = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, c->k_extent), tile_i64(k, unroll), count, start, accumulators));
+    for (int u = 0; u < unroll; u++) {
+        sl_expr here = tile_add(k, at, tile_const(k, u));
+        sl_value *columns[64];
+        for (int v = 0; v < vectors; v++) {
+            sl_expr index = tile_add(k, tile_add(k, tile_mul(k, here, b.step), b.differences[v]), tile_lane_expr(k));
+            columns[v] = tile_cast(k, tile_load(k, b.pointers[v], index, masks[v]), c->accumulator);
+            if (rows <= 4 && c->b_mode == CONTRACT_B_CONSTANT && v % c->column_vectors == 0)
+                tile_prefetch(k, b.pointers[v], tile_add(k, tile_mul(k, tile_add(k, here, tile_const(k, 4096 / c->width / 4 * 2)), b.step), b.differences[v]));
+        }
+        for (int i = 0; i < rows; i++) {
+            sl_value *element = tile_cast(k, tile_load(k, a.pointers[i], tile_add(k, tile_mul(k, here, a.step), a.differences[i]), NULL), c->accumulator);
+            sl_value *row = tile_splat(k, element);
+            for (int v = 0; v < vectors; v++) accumulators[i * vectors + v] = multiply_add(k, row, columns[v], accumulators[i * vectors + v]);
+        }
+    }
+    sl_value *sums[256];
+    tile_end(k, count, accumulators, sums);
+    contract_epilogue(k, c, rows, m_base, panel, sums);
+}
+
+/* ---- rows of a block ---- */
+
+static void emit_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high, sl_expr panel) {
+    sl_context *context = k->context;
+    int64_t span = sl_expr_const_or(sl_expr_sub(context, m_high, m_low), -1);
+    sl_expr rest = m_low;
+    if (span < 0 || span >= c->rows) {
+        sl_expr last = sl_expr_sub(context, m_high, tile_const(k, c->rows - 1));
+        if (span == c->rows) {
+            emit_tile(k, c, c->rows, m_low, m_low, panel);
+        } else {
+            sl_expr m = tile_variable(k, tile_for(k, tile_index(k, m_low), tile_index(k, last), tile_i64(k, c->rows), 0, NULL, NULL));
+            emit_tile(k, c, c->rows, m_low, m, panel);
+            tile_end(k, 0, NULL, NULL);
+        }
+        sl_expr full = tile_mul(k, sl_expr_floordiv(context, sl_expr_sub(context, m_high, m_low), tile_const(k, c->rows)), tile_const(k, c->rows));
+        rest = tile_add(k, m_low, span < 0 ? full : tile_const(k, span / c->rows * c->rows));
+    }
+    if (c->m_known >= 0) {
+        int left = (int)(c->m_known % c->block_rows % c->rows);
+        if (c->m_known % c->block_rows == 0) left = (int)(c->block_rows % c->rows);
+        if (left == 0) return;
+        if (span < 0) tile_if(k, tile_compare(k, "lt", tile_index(k, rest), tile_index(k, m_high)), 0, NULL);
+        emit_tile(k, c, left, m_low, rest, panel);
+        if (span < 0) tile_end(k, 0, NULL, NULL);
+        return;
+    }
+    for (int size = 8; size >= 1; size /= 2) {
+        if (size >= c->rows) continue;
+        sl_value *enough = tile_compare(k, "ge", tile_index(k, sl_expr_sub(context, m_high, rest)), tile_i64(k, size));
+        sl_expr at = tile_variable(k, tile_index(k, rest));
+        tile_if(k, enough, 0, NULL);
+        emit_tile(k, c, size, m_low, at, panel);
+        tile_end(k, 0, NULL, NULL);
+        rest = tile_variable(k, tile_select(k, enough, tile_index(k, tile_add(k, at, tile_const(k, size))), tile_index(k, at)));
+    }
+}
+
+static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
+    sl_context *context = k->context;
+    int64_t panels = sl_expr_const_or(c->panels, -1);
+    int64_t bytes = sl_element_bits(c->accumulator) / 8;
+    sl_expr one = tile_const(k, 1), zero = tile_const(k, 0);
+    sl_expr groups = sl_expr_ceildiv(context, c->panels, tile_const(k, c->panels_per_task));
+    bool one_block = c->m_known >= 0 && c->m_known <= c->block_rows;
+    sl_expr blocks = one_block ? one : sl_expr_ceildiv(context, c->m_extent, tile_const(k, c->block_rows));
+    sl_expr counts[3] = {c->batch_extent, groups, blocks}, indices[3];
+    if (c->a_mode == CONTRACT_A_PACKED) {
+        c->a_pitch = round_up(c->k_known, 64 / bytes) + 64 / bytes;      /* rows start on lines, and not all on the same sets */
+        int64_t rows = c->m_known >= 0 && c->m_known < c->block_rows ? c->m_known : c->block_rows;
+        c->a_scratch = tile_scratch(k, c->accumulator, (rows * c->a_pitch + k->lanes) * bytes);
+    }
+    if (c->b_mode == CONTRACT_B_PACKED) c->b_scratch = tile_scratch(k, c->accumulator, (c->k_known + 1) * c->width * bytes);
+    c->heavy = contract_epilogue_is_heavy(c);
+    if (c->heavy) c->c_scratch = tile_scratch(k, c->accumulator, (int64_t)c->rows * c->width * c->panels_at_once * bytes);
+    tile_task_loop(k, 3, counts, indices);
+    if (c->batch_set >= 0) k->sets[c->batch_set].base = indices[0];
+    sl_expr m_low = tile_mul(k, indices[2], tile_const(k, c->block_rows)), m_high = one_block ? c->m_extent : tile_add(k, m_low, tile_const(k, c->block_rows));
+    if (!one_block && (c->m_known < 0 || c->m_known % c->block_rows)) m_high = sl_expr_min(context, m_high, c->m_extent);
+    if (!one_block) m_high = sl_expr_get_kind(m_high) == SL_EXPR_MIN ? tile_variable(k, tile_index(k, m_high)) : m_high;
+    if (c->a_mode == CONTRACT_A_PACKED) contract_pack_a(k, c, m_low, m_high);
+    sl_expr panel = tile_mul(k, indices[1], tile_const(k, c->panels_per_task)), panel_end = tile_add(k, panel, tile_const(k, c->panels_per_task));
+    int depth = k->depth;
+    bool whole = panels >= 0 && c->panels_per_task >= panels;
+    if (whole) panel = zero, panel_end = c->panels;
+    else if (panels < 0 || panels % c->panels_per_task) panel_end = sl_expr_min(context, panel_end, c->panels);
+    if (c->panels_per_task > c->panels_at_once)
+        panel = tile_variable(k, tile_for(k, tile_index(k, panel), tile_index(k, panel_end), tile_i64(k, c->panels_at_once), 0, NULL, NULL));
+    if (c->b_mode == CONTRACT_B_PACKED) contract_pack_b(k, c, panel);
+    emit_rows(k, c, m_low, m_high, panel);
+    while (k->depth > depth) tile_end(k, 0, NULL, NULL);
+    while (k->depth > 0) tile_end(k, 0, NULL, NULL);
+    launch->tasks = tile_mul(k, tile_mul(k, c->batch_extent, groups), blocks);
+    double rows_here = c->m_known < 0 ? tile_estimate(c->m_extent) : (double)c->m_known;
+    if (rows_here > (double)c->block_rows) rows_here = (double)c->block_rows;
+    launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
+    launch->work = tile_mul(k, tile_mul(k, c->batch_extent, c->m_extent), tile_mul(k, c->n_extent, c->k_extent));
+}
+
+static const char *extent_text(tile_kernel *k, int64_t known) { return known < 0 ? "n" : sl_arena_printf(k->arena, "%lld", (long long)known); }
+
+bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
+    static const char *const a_names[] = {"rows in place", "rows packed by task"}, *const b_names[] = {"weights packed when compiling", "columns in place", "columns packed by task"};
+    contract *c = SL_NEW(pass->scratch, contract);
+    if (!tile_group_read(op, &c->group)) return false;
+    c->anchor = c->group.nests[c->group.anchor];
+    if (!sl_nest_is_contraction(c->anchor, NULL)) return false;
+    tile_kernel *k = tile_kernel_begin(pass, op);
+    bool ok = assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS && collect(k, c);
+    int bits = ok ? sl_element_bits(c->accumulator) : 0;
+    k->lanes = bits >= 8 && lane_element(c->accumulator) ? k->machine->vector_bits / bits : 1;
+    if (!ok || k->lanes < 2 || k->lanes > 16) {
+        tile_kernel_drop(k);
+        return false;
+    }
+    add_role_set(k, c, c->batch_count, c->batch, &c->batch_set);
+    add_role_set(k, c, c->m_count, c->m, &c->m_set);
+    add_role_set(k, c, c->n_count, c->n, &c->n_set);
+    c->free_sets = k->set_count;
+    for (int i = 0; i < c->k_count; i++) k->extents[c->k[i]] = sl_nest_bound(c->anchor, c->k[i]);
+    k->canonical_count = c->loop_count;
+    sl_tile tile = sl_cost_choose_tile(k->machine, k->arena, c->m_known, c->n_known, c->k_known, bits);
+    c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
+    if (c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
+    c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->width)), c->panels_at_once = 1;
+    if (!choose_modes(k, c)) {
+        tile_kernel_drop(k);
+        return false;
+    }
+    /* Few rows: several panels at once, for more accumulators and streams. */
+    int64_t panels = sl_expr_const_or(c->panels, -1), used = panels;
+    if (c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
+        int most = 4;
+        while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
+        while (most > 1 && panels < 2 * most) most--;
+        c->panels_at_once = most;
+        used = round_up(panels, most);
+        c->panels = tile_const(k, used);
+    }
+    c->columns_masked = c->n_known < 0 || used * c->width != c->n_known;
+    k->sets[c->n_set].lane = true;
+    k->sets[c->n_set].aligned = sl_expr_const_or(sl_nest_bound(c->anchor, c->n[c->n_count - 1]), 1) % k->lanes == 0;
+    choose_blocks(k, c);
+    if (c->b_mode == CONTRACT_B_CONSTANT && !pack_weights(k, c, cache)) {
+        tile_kernel_drop(k);
+        return false;
+    }
+    const char *shape = sl_arena_printf(k->arena, "contract_%sx%sx%s", extent_text(k, c->m_known), extent_text(k, c->n_known), extent_text(k, c->k_known));
+    tile_launch launch = {.name = c->group.nest_count > 1 ? tile_name(k, &c->group, shape) : shape};
+    emit_kernel(k, c, &launch);
+    if (k->failure) {
+        tile_kernel_drop(k);
+        return false;
+    }
+    if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
+    launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
+                                    (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->heavy ? ", epilogue by rows of the tile" : "");
+    tile_kernel_finish(k, &launch);
+    return true;
+}

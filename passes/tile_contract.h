@@ -1,0 +1,73 @@
+/* tile_contract.h: the plan of a contraction kernel, shared by tile_contract.c (choice and loops), tile_pack.c (packing at run time), tile_epilogue.c (what follows the sum) and
+ * pack.c (packing of constants while compiling).
+ *
+ * C[b, m, n] = sum over k of A[b, m, k] * B[b, k, n]: the anchor's loops by role. The lanes walk n, so that B and C are vectors and A is broadcast. All four groups of loops are
+ * flat sets; what does not walk flat (convolution windows, permuted layouts) is divided out where it is read.
+ */
+#ifndef SLUICE_TILE_CONTRACT_H
+#define SLUICE_TILE_CONTRACT_H
+
+#include "tile_internal.h"
+
+#define TILE_K_SLOT 900                      /* loop atom that stands for the flat k index while addresses are worked out */
+
+typedef enum contract_a { CONTRACT_A_DIRECT, CONTRACT_A_PACKED } contract_a;
+typedef enum contract_b { CONTRACT_B_CONSTANT, CONTRACT_B_DIRECT, CONTRACT_B_PACKED } contract_b;
+
+typedef struct contract {
+    tile_group group;
+    sl_op *anchor;
+    int left, right;                         /* operands of the anchor: A and B */
+    sl_element accumulator;
+    int loop_count;
+    sl_expr loops[SL_NEST_MAX_LOOPS];        /* identity */
+    int batch[SL_NEST_MAX_LOOPS], m[SL_NEST_MAX_LOOPS], n[SL_NEST_MAX_LOOPS], k[SL_NEST_MAX_LOOPS];
+    int batch_count, m_count, n_count, k_count;
+    sl_expr batch_extent, m_extent, n_extent, k_extent;
+    int64_t m_known, n_known, k_known;       /* -1: unknown until run time */
+    tile_space a_space, b_space, c_space;
+    int batch_set, m_set, n_set;             /* -1: none */
+    int free_sets;                           /* sets from here on are those of k, changed as needed */
+    contract_a a_mode;
+    contract_b b_mode;
+    int rows, column_vectors, width;         /* register tile; width = column_vectors * lanes */
+    int panels_at_once;                      /* Q: panels in one tile, when rows are few */
+    sl_expr panels;                          /* of all of n */
+    int64_t block_rows;                      /* rows of a task's block, a multiple of `rows` unless it is all */
+    int64_t panels_per_task;
+    const char *tile_reason;
+    sl_value *packed;                        /* B as a packed constant (a tensor value) */
+    bool packed_batch;                       /* which has a leading batch index */
+    sl_value *a_scratch, *b_scratch, *c_scratch;
+    sl_element a_element, b_element;         /* of what the inner loop loads */
+    int64_t a_pitch;                         /* elements from row to row in a_scratch */
+    bool columns_masked;                     /* n is no multiple of the panel width */
+    bool heavy;                              /* epilogue as a loop over a tile in scratch */
+} contract;
+
+/* The flat K set, or K in the pieces in which `space` walks contiguously (returns their number; they are sets free_sets, ...). */
+int contract_flat_k(tile_kernel *k, contract *c, sl_expr base);
+int contract_split_k(tile_kernel *k, contract *c, const tile_space *space);
+
+/* ---- tile_pack.c ---- */
+/* Rows m_low .. m_high of A into a_scratch as [row][k] in the accumulator's type. */
+void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high);
+/* Panel `panel` of B into b_scratch as [k][width], zero beyond n. */
+void contract_pack_b(tile_kernel *k, contract *c, sl_expr panel);
+
+/* ---- tile_epilogue.c ---- */
+bool contract_epilogue_is_heavy(const contract *c);
+/* The tile's accumulators (row-major, column_vectors * panels_at_once a row) through the epilogue into the outputs. */
+void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators);
+
+/* ---- pack.c ---- */
+typedef struct pack_layout {
+    const int64_t *batch, *n, *k;            /* element offsets into the source: of each batch index, each n, each k (they add up) */
+    int64_t batch_count, n_count, k_count, panels;
+    int width;
+    sl_element element;                      /* of the result; the source is converted when it differs */
+} pack_layout;
+/* [batch][panel][k][width], zero beyond n; a new constant of rank 1. */
+sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout);
+
+#endif

@@ -1,0 +1,68 @@
+/* tile_epilogue.c: what follows the sum of a contraction: the group's elementwise nests, evaluated on the accumulators before anything is stored.
+ *
+ * Cheap ones run on the registers of the tile. Costly ones (exp, erf, ...) would be copied out once per accumulator, so the tile goes through scratch (which stays in L1) and
+ * a loop over its rows.
+ */
+#include "tile_contract.h"
+
+bool contract_epilogue_is_heavy(const contract *c) {
+    double cost = 0;
+    for (int i = 0; i < c->group.nest_count; i++)
+        if (c->group.nests[i] != c->anchor) cost += sl_estimate_body(c->group.nests[i]);
+    return cost > 12;
+}
+
+/* One vector of the result: row base and column base are in place in the sets. */
+static void finish(tile_kernel *k, contract *c, sl_value *sum) {
+    sl_value *result = sl_op_result(c->anchor, 0), *values[TILE_MAX_NESTS];
+    sl_expr positions[SL_MAX_RANK];
+    tile_result_positions(k, c->anchor, 0, c->loops, positions);
+    tile_bind(k, result, positions, tile_cast(k, sum, sl_type_element(sl_value_type(result))));
+    for (int i = 0; i < c->group.yield_count; i++) {
+        sl_value *yield = c->group.yields[i];
+        tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
+        values[i] = tile_read(k, yield, positions, NULL);
+    }
+    for (int i = 0; i < c->group.yield_count; i++) {
+        sl_value *yield = c->group.yields[i];
+        tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
+        tile_write(k, i, positions, values[i]);
+    }
+}
+
+static void place_columns(tile_kernel *k, contract *c, sl_expr panel, int vector) {
+    sl_expr base = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)vector * k->lanes));
+    k->mask = c->columns_masked ? tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, base))) : NULL;
+    k->sets[c->n_set].base = tile_add(k, base, tile_lane_expr(k));
+}
+
+void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators) {
+    int vectors = c->column_vectors * c->panels_at_once, floor = k->floor;
+    k->floor = k->depth;                     /* nothing that only the epilogue needs may be alive during the sum */
+    k->set_count = c->free_sets;
+    if (c->heavy) {
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++)
+                tile_store(k, accumulators[i * vectors + v], c->c_scratch, tile_add(k, tile_const(k, (int64_t)(i * vectors + v) * k->lanes), tile_lane_expr(k)), NULL);
+        sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_i64(k, rows), tile_i64(k, 1), 0, NULL, NULL));
+        if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, row)));
+        for (int v = 0; v < vectors; v++) {
+            sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, (int64_t)vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
+            place_columns(k, c, panel, v);
+            finish(k, c, tile_load(k, c->c_scratch, at, NULL));
+        }
+        tile_end(k, 0, NULL, NULL);
+    } else {
+        for (int i = 0; i < rows; i++) {
+            sl_expr row = tile_add(k, m_base, tile_const(k, i));
+            /* Rows that divide into several loops get a variable each, so that the divisions are those of a plain number. */
+            if (c->m_set >= 0) k->sets[c->m_set].base = c->m_count > 1 ? tile_variable(k, tile_index(k, row)) : row;
+            for (int v = 0; v < vectors; v++) {
+                place_columns(k, c, panel, v);
+                finish(k, c, accumulators[i * vectors + v]);
+            }
+        }
+    }
+    k->mask = NULL;
+    k->floor = floor;
+}
