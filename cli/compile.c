@@ -80,6 +80,7 @@ static sl_status print_values(sl_arena *arena, int count, const DLTensor *values
         sl_text_append(&text, "]:");
         for (int64_t k = 0; k < elements; k++) {
             if (sl_element_is_float(element)) sl_text_append(&text, " %.9g", sl_element_load_float(element, values[i].data, k));
+            else if (element == SL_ELEMENT_u64) sl_text_append(&text, " %llu", (unsigned long long)sl_element_load_int(element, values[i].data, k));
             else sl_text_append(&text, " %lld", (long long)sl_element_load_int(element, values[i].data, k));
         }
         printf("%s\n", text.data);

@@ -64,8 +64,11 @@ void sl_lanes_store(sl_element element, void *data, int64_t start, int64_t strid
     case SL_ELEMENT_i1: case SL_ELEMENT_i2: case SL_ELEMENT_i4: case SL_ELEMENT_u2: case SL_ELEMENT_u4:
         for (int k = 0; k < count; k++) sl_element_store_int(element, data, start + k * stride, in[k].i);
         return;
-    case SL_ELEMENT_f16: case SL_ELEMENT_bf16: case SL_ELEMENT_f8e4m3: case SL_ELEMENT_f8e5m2: case SL_ELEMENT_f8e4m3fnuz: case SL_ELEMENT_f8e5m2fnuz:
+    case SL_ELEMENT_f16: case SL_ELEMENT_bf16:
         for (int k = 0; k < count; k++) sl_element_store_float(element, data, start + k * stride, in[k].f);
+        return;
+    case SL_ELEMENT_f8e4m3: case SL_ELEMENT_f8e5m2: case SL_ELEMENT_f8e4m3fnuz: case SL_ELEMENT_f8e5m2fnuz:   /* lanes are rounded: an infinity is meant */
+        for (int k = 0; k < count; k++) bytes[start + k * stride] = (char)sl_float_to_f8(element, (float)in[k].f, false);
         return;
     case SL_ELEMENT_str: case SL_ELEMENT_COUNT: break;
     }
