@@ -56,6 +56,15 @@ static LLVMValueRef integer_to_float(sl_emitter *e, LLVMValueRef value, sl_eleme
     bool is_signed = sl_element_is_signed(from);
     bool narrow = sl_element_is_narrow_float(to), wide = to == SL_ELEMENT_f64 || (narrow && sl_element_bits(from) > 16);
     LLVMTypeRef type = sl_emit_widen(wide ? e->f64 : e->f32, LLVMTypeOf(value));
+    if (narrow && sl_element_bits(from) == 64) {
+        /* What f64 can't hold is made odd in its last digit, so that the rounding to the narrow format sees it. */
+        LLVMTypeRef i64 = LLVMTypeOf(value);
+        LLVMValueRef limit = sl_emit_int(i64, INT64_C(1) << 53), low = LLVMBuildAnd(B, value, sl_emit_int(i64, 2047), "");
+        LLVMValueRef magnitude = is_signed ? sl_emit_intrinsic2(e, "llvm.smax", value, LLVMBuildNeg(B, value, "")) : value;
+        LLVMValueRef sticky = LLVMBuildSelect(B, LLVMBuildICmp(B, LLVMIntNE, low, sl_emit_int(i64, 0), ""), sl_emit_int(i64, 2048), sl_emit_int(i64, 0), "");
+        LLVMValueRef odd = LLVMBuildOr(B, LLVMBuildSub(B, value, low, ""), sticky, "");
+        value = LLVMBuildSelect(B, LLVMBuildICmp(B, LLVMIntUGE, magnitude, limit, ""), odd, value, "");
+    }
     LLVMValueRef result = is_signed ? LLVMBuildSIToFP(B, value, type, "") : LLVMBuildUIToFP(B, value, type, "");
     return narrow ? float_to_float(e, result, wide, to, saturate, rounding) : result;
 }

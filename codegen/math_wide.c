@@ -193,7 +193,10 @@ LLVMValueRef sl_math_wide(sl_emitter *e, sl_op_kind kind, LLVMValueRef narrow_x,
     case SL_OP_arith_sinh: result = wide_sinh(e, x); break;
     case SL_OP_arith_cosh: result = wide_cosh(e, x); break;
     case SL_OP_arith_asinh: result = wide_asinh(e, x); break;
-    case SL_OP_arith_acosh: result = wide_log(e, ADD(x, root(e, MUL(SUB(x, NUMBER(1)), ADD(x, NUMBER(1)))))); break;
+    case SL_OP_arith_acosh:
+        result = wide_log(e, ADD(x, root(e, MUL(SUB(x, NUMBER(1)), ADD(x, NUMBER(1))))));
+        result = SELECT(compare(e, LLVMRealOLT, x, 1), NUMBER(NAN), result);   /* below -1 the sum cancels to 0 */
+        break;
     case SL_OP_arith_atanh: result = wide_atanh(e, x); break;
     case SL_OP_arith_pow: result = wide_pow(e, x, LLVMBuildFPExt(B, narrow_y, type, "")); break;
     }

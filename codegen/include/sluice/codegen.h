@@ -2,6 +2,7 @@
 #ifndef SLUICE_CODEGEN_H
 #define SLUICE_CODEGEN_H
 
+#include "sluice/abi.h"
 #include "sluice/ir.h"
 #include "sluice/machine.h"
 #include "sluice/sluice.h"
@@ -19,6 +20,15 @@ typedef struct sl_codegen_options {
  * refers to (the IR context too, which holds constants that passes made); on success the program takes it over. */
 SL_MUST_USE sl_status sl_codegen_jit(sl_module *module, const sl_codegen_options *options, const sl_allocator *allocator, sl_arena *model_arena,
                                      sluice_program **program);
+/* The kernels of a module by themselves, for measuring and testing them one by one: no host code is needed. */
+typedef struct sl_kernels sl_kernels;
+SL_MUST_USE sl_status sl_codegen_kernels(sl_module *module, const sl_codegen_options *options, const sl_allocator *allocator, sl_kernels **kernels);
+sl_kernel_fn sl_kernels_find(const sl_kernels *kernels, const char *name);   /* NULL when there is none */
+/* How many came from the object cache, and how many distinct ones there are. */
+int sl_kernels_cached(const sl_kernels *kernels);
+int sl_kernels_distinct(const sl_kernels *kernels);
+void sl_kernels_destroy(sl_kernels *kernels);
+
 /* LLVM IR or assembly of the module as text. */
 SL_MUST_USE sl_status sl_codegen_text(sl_module *module, const sl_codegen_options *options, bool assembly, sl_text *out);
 
