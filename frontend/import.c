@@ -690,6 +690,13 @@ static bool is_initializer(const sl_graph *graph, const char *name)
     return false;
 }
 
+static const sl_tensor *fixed_value(const sl_import *im, const char *name)
+{
+    for (int i = 0; im->options && i < im->options->constant_count; i++)
+        if (strcmp(im->options->constant_names[i], name) == 0) return im->options->constant_values[i];
+    return NULL;
+}
+
 static bool import_main(sl_import *im)
 {
     const sl_graph *graph = im->model->graph;
@@ -705,6 +712,7 @@ static bool import_main(sl_import *im)
     SL_VEC(sl_type) types = {0};
     for (int i = 0; i < graph->input_count; i++) {
         if (is_initializer(graph, graph->inputs[i].name)) continue;   /* a default value: taken as the constant that it is */
+        if (fixed_value(im, graph->inputs[i].name)) continue;
         sl_type type = input_type(im, &graph->inputs[i], b);
         SL_PUSH(im->arena, &inputs, &graph->inputs[i]);
         SL_PUSH(im->arena, &types, type);
@@ -741,6 +749,10 @@ static bool import_main(sl_import *im)
         scope_define(im, scope, names[i], item_of_value(im, argument));
     }
     define_initializers(im, scope, graph);
+    for (int i = 0; i < graph->input_count; i++) {
+        const sl_tensor *value = fixed_value(im, graph->inputs[i].name);
+        if (value) scope_define(im, scope, graph->inputs[i].name, item_of_value(im, sl_build_constant(&im->builder, sl_tensor_to_attr(context, value))));
+    }
     bool good = import_nodes(im, scope);
     const im_item **outputs = SL_NEW_ARRAY(im->arena, const im_item *, graph->output_count + 1);
     good = graph_outputs(im, scope, NULL, outputs) && good;

@@ -81,6 +81,7 @@ sl_value *im_any_rank(im_node *n, int index)
     if (item->kind == IM_OPTIONAL && item->count == 1) item = item->items[0];
     if (item->kind == IM_TEXT) im_fail(n, "operand %d is a string tensor: strings are not supported here", index);
     if (item->kind != IM_TENSOR) im_fail(n, "operand %d must be a tensor, but is %s", index, item->kind == IM_LIST ? "a sequence" : "an empty optional");
+    if (sl_type_element(sl_value_type(item->value)) == SL_ELEMENT_str) im_fail(n, "operand %d is a string tensor: strings are not supported here", index);
     return item->value;
 }
 

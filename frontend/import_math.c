@@ -68,7 +68,6 @@ void im_op_mod(im_node *n)
 {
     sl_value *x = im_in(n, 0), *y = im_in(n, 1);
     bool fmod_form = im_bool(n, "fmod", false);
-    if (!fmod_form && im_is_float(x)) im_fail(n, "attribute 'fmod' must be 1 for floating-point operands");
     im_out(n, 0, im_binary(n, fmod_form ? SL_OP_arith_rem : SL_OP_arith_mod, x, y));
 }
 

@@ -6,6 +6,8 @@
 static sl_value *cast_like_onnx(im_node *n, sl_value *x, sl_element element)
 {
     if (im_element(x) == element) return x;
+    /* Floats wrap into integers of fewer bits than a byte. */
+    if (im_is_float(x) && sl_element_is_integer(element) && sl_element_bits(element) < 8) x = im_cast(n, x, SL_ELEMENT_i32);
     im_attrs attrs = {0};
     if (!im_bool(n, "saturate", true)) im_attr(&attrs, "saturate", sl_attr_bool(n->context, false));
     const char *round = im_string(n, "round_mode", "nearest");

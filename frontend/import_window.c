@@ -396,18 +396,19 @@ void im_op_max_unpool(im_node *n)
         dims[i] = sl_expr_mul(n->context, sl_expr_sub(n->context, dims[i], im_expr(n, 1)), im_expr(n, stride));
         dims[i] = sl_expr_add(n->context, dims[i], im_expr(n, kernel[i - 2] - pad));
     }
-    if (im_has(n, 2)) {
-        if (im_exprs(n, im_in(n, 2), wanted, 64) != rank) im_fail_constant(n, "the output shape");
-        /* The positions count in the output that is wanted. */
-        for (int i = 0; i < rank; i++) dims[i] = wanted[i];
-    }
     flat = im_product(n, dims, 0, rank);
-    sl_expr count = sl_type_count(n->context, sl_value_type(x));
+    sl_expr count = sl_type_count(n->context, sl_value_type(x)), zeros[SL_MAX_RANK], behind[SL_MAX_RANK];
     im_attrs attrs = {0};
     im_attr(&attrs, "axis", sl_attr_int(n->context, 0));
     im_attr(&attrs, "reduction", sl_attr_string(n->context, "none"));
     sl_value *operands[3] = {im_broadcast(n, im_like(n, x, 0), 1, &flat), im_reshape(n, indices, 1, &count), im_reshape(n, x, 1, &count)};
-    im_out(n, 0, im_reshape(n, im_op1(n, SL_OP_tensor_scatter_elements, 3, operands, &attrs), rank, dims));
+    sl_value *y = im_reshape(n, im_op1(n, SL_OP_tensor_scatter_elements, 3, operands, &attrs), rank, dims);
+    if (im_has(n, 2)) {
+        if (im_exprs(n, im_in(n, 2), wanted, 64) != rank) im_fail_constant(n, "the output shape");
+        for (int i = 0; i < rank; i++) zeros[i] = im_expr(n, 0), behind[i] = sl_expr_sub(n->context, wanted[i], dims[i]);
+        y = im_pad(n, y, im_like(n, y, 0), zeros, behind, "constant");
+    }
+    im_out(n, 0, y);
 }
 
 static void global(im_node *n, const char *what)

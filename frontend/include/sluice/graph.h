@@ -104,6 +104,8 @@ typedef struct sl_import_options {
     int bind_count; const char *const *bind_names; const int64_t *bind_values;
     /* Replaces whole input shapes: input name, rank, dims (-1 keeps the symbol). */
     int shape_count; const char *const *shape_names; const int *shape_ranks; const int64_t *const *shapes;
+    /* Inputs made constants (axes, sizes, ... that must be known): they are no inputs of @main any more. The values are copied. */
+    int constant_count; const char *const *constant_names; const sl_tensor *const *constant_values;
 } sl_import_options;
 /* Makes core.func @main. Every op has its node's location. Reports each unsupported op once with what is missing, then fails. */
 SL_MUST_USE sl_status sl_import_model(sl_context *context, const sl_model *model, const sl_import_options *options, sl_module **module);
