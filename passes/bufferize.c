@@ -216,6 +216,14 @@ static void bufferize_concat(sl_bufferizer *bz, sl_op *op) {
     replace_with(bz, op, memory);
 }
 
+/* What may stay as it is: host code that control flow put there before its body was reached, and what its owner handles. */
+static bool is_host_op(const sl_op *op) {
+    sl_op_kind kind = sl_op_get_kind(op);
+    const char *family = sl_op_get_info(op)->family;
+    if (strcmp(family, "arith") == 0) return sl_op_result_count(op) == 1 && sl_type_is_scalar(sl_value_type(sl_op_result(op, 0)));
+    return strcmp(family, "kernel") == 0 || kind == SL_OP_core_dim || kind == SL_OP_core_guard || kind == SL_OP_tensor_yield;
+}
+
 static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
     sl_op_kind kind = sl_op_get_kind(op);
     if (kind == SL_OP_core_constant) {
@@ -238,8 +246,7 @@ static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
         sl_bufferize_loop(bz, op);
     } else if (kind == SL_OP_core_return) {
         sl_bufferize_return(bz, op);
-    } else if (strcmp(sl_op_get_info(op)->family, "kernel") != 0 && strcmp(sl_op_get_info(op)->family, "arith") != 0 && kind != SL_OP_core_dim &&
-               kind != SL_OP_core_guard && kind != SL_OP_tensor_yield) {
+    } else if (!is_host_op(op)) {
         sl_op_report(op, SL_SEVERITY_ERROR, "%s can't be given memory: it should have become a kernel or a routine call before bufferize", sl_op_name(op));
         bz->failed = true;
     }
