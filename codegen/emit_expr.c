@@ -41,7 +41,7 @@ static LLVMValueRef floor_division(sl_emitter *e, LLVMValueRef a, LLVMValueRef b
     return LLVMBuildSub(B, quotient, LLVMBuildZExt(B, below, e->i64, ""), "");
 }
 
-LLVMValueRef sl_emit_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow) {
+LLVMValueRef sl_emit_host_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow) {
     int64_t value;
     if (sl_expr_is_const(expr, &value)) return sl_emit_i64(e, value);
     switch (sl_expr_get_kind(expr)) {
@@ -53,7 +53,7 @@ LLVMValueRef sl_emit_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow) {
         for (int t = 0; t < sl_expr_term_count(expr); ++t) {
             LLVMValueRef term = sl_emit_i64(e, sl_expr_term_coefficient(expr, t));
             for (int f = 0; f < sl_expr_term_factor_count(expr, t); ++f) {
-                LLVMValueRef factor = sl_emit_expr(e, sl_expr_term_factor(expr, t, f), overflow);
+                LLVMValueRef factor = sl_emit_host_expr(e, sl_expr_term_factor(expr, t, f), overflow);
                 term = f == 0 && sl_expr_term_coefficient(expr, t) == 1 ? factor : multiply(e, term, factor, overflow);
             }
             total = total ? sum(e, total, term, overflow) : term;
@@ -61,7 +61,7 @@ LLVMValueRef sl_emit_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow) {
         return total ? total : sl_emit_i64(e, 0);
     }
     case SL_EXPR_FLOORDIV: case SL_EXPR_CEILDIV: case SL_EXPR_MOD: case SL_EXPR_MIN: case SL_EXPR_MAX: case SL_EXPR_BCAST: {
-        LLVMValueRef a = sl_emit_expr(e, sl_expr_operand(expr, 0), overflow), b = sl_emit_expr(e, sl_expr_operand(expr, 1), overflow);
+        LLVMValueRef a = sl_emit_host_expr(e, sl_expr_operand(expr, 0), overflow), b = sl_emit_host_expr(e, sl_expr_operand(expr, 1), overflow);
         switch ((int)sl_expr_get_kind(expr)) {
         case SL_EXPR_FLOORDIV: return floor_division(e, a, b, false, overflow);
         case SL_EXPR_CEILDIV: return LLVMBuildNeg(B, floor_division(e, LLVMBuildNeg(B, a, ""), b, false, overflow), "");
@@ -77,6 +77,6 @@ LLVMValueRef sl_emit_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow) {
 
 LLVMValueRef sl_host_bytes(sl_emitter *e, sl_type type, LLVMValueRef *overflow) {
     LLVMValueRef bytes = sl_emit_i64(e, sl_emit_element_bytes(sl_type_element(type)));
-    for (int axis = 0; axis < sl_type_rank(type); ++axis) bytes = multiply(e, bytes, sl_emit_expr(e, sl_type_dim(type, axis), overflow), overflow);
+    for (int axis = 0; axis < sl_type_rank(type); ++axis) bytes = multiply(e, bytes, sl_emit_host_expr(e, sl_type_dim(type, axis), overflow), overflow);
     return bytes;
 }

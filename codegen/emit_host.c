@@ -72,7 +72,7 @@ static void leave_if_null(sl_emitter *e, LLVMValueRef pointer) { sl_host_leave_i
 /* ---- memory ---- */
 
 static void store_shape(sl_emitter *e, LLVMValueRef area, sl_type type) {
-    for (int d = 0; d < sl_type_rank(type); ++d) LLVMBuildStore(B, sl_emit_expr(e, sl_type_dim(type, d), NULL), sl_abi_element(e, e->i64, area, d));
+    for (int d = 0; d < sl_type_rank(type); ++d) LLVMBuildStore(B, sl_emit_host_expr(e, sl_type_dim(type, d), NULL), sl_abi_element(e, e->i64, area, d));
 }
 
 static LLVMValueRef emit_alloc(sl_emitter *e, sl_op *op) {
@@ -104,7 +104,7 @@ static LLVMValueRef emit_view(sl_emitter *e, sl_op *op) {
     sl_attr offset = sl_op_attr(op, "offset");
     LLVMValueRef base = sl_emit_get(e, sl_op_operand(op, 0));
     if (!offset) return base;
-    return sl_emit_address(e, sl_type_element(sl_value_type(sl_op_result(op, 0))), base, sl_emit_expr(e, sl_attr_get_expr(offset), NULL));
+    return sl_emit_address(e, sl_type_element(sl_value_type(sl_op_result(op, 0))), base, sl_emit_host_expr(e, sl_attr_get_expr(offset), NULL));
 }
 
 static LLVMValueRef emit_host_constant(sl_emitter *e, sl_op *op) {
@@ -134,12 +134,12 @@ static void emit_launch(sl_emitter *e, sl_op *op) {
         LLVMBuildStore(B, sl_emit_get(e, sl_op_operand(op, i)), sl_abi_element(e, e->pointer, host->pointer_area, i));
     sl_attr dims = sl_op_attr(op, "dims"), grain = sl_op_attr(op, "grain"), work = sl_op_attr(op, "work");
     for (int i = 0; dims && i < sl_attr_count(dims); ++i)
-        LLVMBuildStore(B, sl_emit_expr(e, sl_attr_get_expr(sl_attr_item(dims, i)), NULL), sl_abi_element(e, e->i64, host->integer_area, i));
+        LLVMBuildStore(B, sl_emit_host_expr(e, sl_attr_get_expr(sl_attr_item(dims, i)), NULL), sl_abi_element(e, e->i64, host->integer_area, i));
     LLVMTypeRef types[8] = {e->pointer, e->i32, e->pointer, e->pointer, e->pointer, e->i64, e->i64, e->i64};
     LLVMValueRef arguments[8] = {
         host->frame, i32_of(e, (int64_t)host->launches.count), function, host->pointer_area, host->integer_area,
-        sl_emit_expr(e, sl_attr_get_expr(sl_op_attr(op, "tasks")), NULL), grain ? sl_emit_expr(e, sl_attr_get_expr(grain), NULL) : sl_emit_i64(e, 1),
-        work ? sl_emit_expr(e, sl_attr_get_expr(work), NULL) : sl_emit_i64(e, 0),
+        sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "tasks")), NULL), grain ? sl_emit_host_expr(e, sl_attr_get_expr(grain), NULL) : sl_emit_i64(e, 1),
+        work ? sl_emit_host_expr(e, sl_attr_get_expr(work), NULL) : sl_emit_i64(e, 0),
     };
     SL_PUSH(e->arena, &host->launches, op);
     leave_if_failed(e, sl_host_service(e, SL_FIELD_services_launch, e->i32, 8, types, arguments));
@@ -183,7 +183,7 @@ static void bind_result(sl_emitter *e, sl_op *op, sl_type type, LLVMValueRef sha
         if (sl_expr_get_kind(dim) == SL_EXPR_SYMBOL && sl_expr_is_fresh(dim)) {
             sl_host_symbol_store(e, sl_host_symbol(e, dim), made);
         } else {
-            LLVMValueRef differs = LLVMBuildICmp(B, LLVMIntNE, made, sl_emit_expr(e, dim, NULL), "");
+            LLVMValueRef differs = LLVMBuildICmp(B, LLVMIntNE, made, sl_emit_host_expr(e, dim, NULL), "");
             sl_host_fail_if(e, differs, SL_RUN_TIME, sl_host_located(e, op, "the result's shape is not the one that the model states"));
         }
     }
@@ -282,9 +282,9 @@ static void emit_while(sl_emitter *e, sl_op *op) {
 void sl_emit_host_op(sl_emitter *e, sl_op *op) {
     switch ((int)sl_op_get_kind(op)) {
     case SL_OP_core_constant: sl_emit_set(e, sl_op_result(op, 0), emit_host_constant(e, op)); return;
-    case SL_OP_core_dim: sl_emit_set(e, sl_op_result(op, 0), sl_emit_expr(e, sl_attr_get_expr(sl_op_attr(op, "value")), NULL)); return;
+    case SL_OP_core_dim: sl_emit_set(e, sl_op_result(op, 0), sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "value")), NULL)); return;
     case SL_OP_core_guard: {
-        LLVMValueRef left = sl_emit_expr(e, sl_attr_get_expr(sl_op_attr(op, "left")), NULL), right = sl_emit_expr(e, sl_attr_get_expr(sl_op_attr(op, "right")), NULL);
+        LLVMValueRef left = sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "left")), NULL), right = sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "right")), NULL);
         sl_host_fail_if(e, LLVMBuildICmp(B, LLVMIntNE, left, right, ""), SL_RUN_TIME, sl_host_located(e, op, sl_op_string(op, "message", "")));
         return;
     }

@@ -54,7 +54,7 @@ static bool solve(sl_emitter *e, binding *b, int input, int dim, sl_expr expr) {
     if (by <= 0) return false;
     sl_context *context = sl_module_context(e->host->module);
     sl_expr rest = sl_expr_sub(context, expr, sl_expr_mul(context, sl_expr_const(context, by), b->last));
-    LLVMValueRef found = input_dim(e, input, dim), difference = LLVMBuildSub(B, found, sl_emit_expr(e, rest, NULL), "");
+    LLVMValueRef found = input_dim(e, input, dim), difference = LLVMBuildSub(B, found, sl_emit_host_expr(e, rest, NULL), "");
     LLVMValueRef value = LLVMBuildSDiv(B, difference, sl_emit_i64(e, by), "");
     LLVMValueRef whole = LLVMBuildICmp(B, LLVMIntEQ, LLVMBuildMul(B, value, sl_emit_i64(e, by), ""), difference, "");
     LLVMValueRef natural = LLVMBuildICmp(B, LLVMIntSGE, difference, sl_emit_i64(e, 0), "");
@@ -109,7 +109,7 @@ static void bind_inputs(sl_emitter *e) {
             pending item = rest.data[p];
             b.unbound = 0;
             sl_expr_visit_symbols(item.expr, count_unbound, &b);
-            if (b.unbound == 0) check_dim(e, item.input, item.dim, sl_emit_expr(e, item.expr, NULL)), progress = true;
+            if (b.unbound == 0) check_dim(e, item.input, item.dim, sl_emit_host_expr(e, item.expr, NULL)), progress = true;
             else if (b.unbound == 1 && solve(e, &b, item.input, item.dim, item.expr)) progress = true;
             else rest.data[kept++] = item;
         }

@@ -35,7 +35,7 @@ bool sl_emit_program(sl_emitter *e, sl_host *host);
 
 /* ---- emit_expr.c ---- */
 /* i64 value of a shape expression. With `overflow` (an i1 so far, updated) the arithmetic is checked. */
-LLVMValueRef sl_emit_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow);
+LLVMValueRef sl_emit_host_expr(sl_emitter *e, sl_expr expr, LLVMValueRef *overflow);
 /* Slot of a symbol; met for the first time it gets a new one. */
 int sl_host_symbol(sl_emitter *e, sl_expr symbol);
 LLVMValueRef sl_host_symbol_load(sl_emitter *e, int slot);
