@@ -165,7 +165,7 @@ bool sl_onnx_convert_tensor(sl_reader *reader, const Onnx__TensorProto *message,
     int64_t count;
     tensor->name = sl_reader_intern(reader, message->name ? message->name : "");
     tensor->place = *place;
-    if (message->segment) return sl_reader_unsupported(reader, place, "%s: tensors in segments aren't supported", what);
+    if (message->segment) return sl_reader_unsupported(reader, place, "%s: it is in segments, or no plain tensor but a sequence; neither is supported", what);
     if (!message->has_data_type) return sl_reader_error(reader, place, "%s: its element type is missing", what);
     if (!read_element(reader, place, what, message->data_type, &tensor->element)) return false;
     if (!read_shape(reader, place, what, message->n_dims, message->dims, tensor)) return false;

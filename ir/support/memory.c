@@ -198,7 +198,7 @@ void *sl_arena_alloc_array(sl_arena *arena, size_t count, size_t size) {
 }
 
 void *sl_arena_alloc_uninitialized(sl_arena *arena, size_t size) {
-    void *pointer = take(arena, size ? size : 1, USUAL_ALIGNMENT);
+    void *pointer = take(arena, size ? size : 1, size >= BLOCK_ALIGNMENT ? BLOCK_ALIGNMENT : USUAL_ALIGNMENT);
     if (!pointer) sl_out_of_memory();
     return pointer;
 }

@@ -42,7 +42,7 @@ const sl_allocator *sl_arena_allocator(const sl_arena *arena);
 /* Zeroed memory, 16-byte aligned (or as asked, at most 64). Leaves through the guard when there is none. */
 void *sl_arena_alloc(sl_arena *arena, size_t size);
 void *sl_arena_alloc_aligned(sl_arena *arena, size_t size, size_t alignment);
-void *sl_arena_alloc_uninitialized(sl_arena *arena, size_t size);   /* for large memory that is written at once */
+void *sl_arena_alloc_uninitialized(sl_arena *arena, size_t size);   /* for large memory that is written at once; 64-byte aligned from 64 bytes on */
 void *sl_arena_copy(sl_arena *arena, const void *data, size_t size);
 char *sl_arena_strdup(sl_arena *arena, const char *text);
 char *sl_arena_strndup(sl_arena *arena, const char *text, size_t length);
