@@ -257,7 +257,7 @@ bool sl_machine_named(sl_arena *arena, const char *name, sl_machine *machine) {
         features = cpu->features;
         wide = cpu->wide_pipes;
         fill_defaults(machine, arch);
-        machine->tune = cpu->name;
+        if (strcmp(cpu->name, "aarch64")) machine->tune = cpu->name;   /* the architecture's own name is no CPU of LLVM */
     }
     for (const char *at = name + length; *at == ',';) {
         ++at;
