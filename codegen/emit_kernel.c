@@ -35,7 +35,7 @@ static bool constant_int(LLVMValueRef value, int64_t *result) {
 void sl_emit_for(sl_emitter *e, sl_op *op) {
     LLVMValueRef lower = sl_emit_get(e, sl_op_operand(op, 0)), upper = sl_emit_get(e, sl_op_operand(op, 1)), step = sl_emit_get(e, sl_op_operand(op, 2));
     int64_t low = 0, high = 0, by = 0;
-    bool fixed = constant_int(lower, &low) & constant_int(upper, &high) & constant_int(step, &by);
+    bool fixed = constant_int(lower, &low) && constant_int(upper, &high) && constant_int(step, &by);
     if (constant_int(step, &by) && by <= 0) {
         sl_emit_fail(e, op, NULL, "kernel.for needs a positive step");
         return;
