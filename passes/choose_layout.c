@@ -11,6 +11,7 @@
  *
  * In and out: tensor level. Regions of control flow are blocks of their own. */
 #include "nest_query.h"
+#include "data_move.h"
 #include "passes_internal.h"
 
 #include <string.h>
@@ -268,8 +269,8 @@ static sl_value *convert_weights(layout *l, sl_builder *builder, sl_value *weigh
     perm[rank - 2] = 1, perm[rank - 1] = 0;
     sl_value *moved = build_permuted(l, builder, weights, perm);
     sl_op *op = sl_value_op(moved);
-    sl_attr folded;
-    if (!sl_value_constant(weights) || !sl_op_fold_constant(op, INT64_MAX, &folded)) return moved;
+    sl_attr data = sl_value_constant(weights), folded = data ? sl_data_transpose(l->context, data, sl_value_type(moved), perm) : NULL;
+    if (!folded) return moved;
     sl_value *constant = sl_build_constant(builder, folded);
     sl_value_set_name(constant, sl_value_name(weights));
     sl_op_replace(op, &constant);

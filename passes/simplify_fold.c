@@ -2,9 +2,8 @@
  *
  * Folding goes through the reference evaluator, within limits: the result may not be larger than the operands (or than a small constant), so that broadcasts and
  * dequantised weights stay small, and the arithmetic must be affordable while compiling. Weights are transposed and reshaped here without the evaluator. */
+#include "data_move.h"
 #include "simplify_internal.h"
-
-#include <string.h>
 
 static const int64_t small_bytes = 8192, work_limit = 1 << 22;
 
@@ -21,29 +20,11 @@ bool sl_has_one_use(const sl_value *value) {
 
 bool sl_is_float_value(const sl_value *value) { return sl_element_is_float(sl_type_element(sl_value_type(value))); }
 
-static bool attr_splat(sl_attr data, double *splat) {
-    sl_type type = sl_attr_get_type(data);
-    int64_t count = sl_type_is_scalar(type) ? 1 : sl_type_static_count(type);
-    sl_element element = sl_type_element(type);
-    if (count < 1 || element == SL_ELEMENT_str) return false;
-    bool integer = !sl_element_is_float(element);
-    if (!sl_attr_data_is_splat(data)) {
-        int64_t bytes = sl_element_bytes(element, 1);
-        if (sl_element_bits(element) < 8 ? count > 1 : count > 64) return false;
-        const char *first = sl_attr_data_bytes(data);
-        for (int64_t i = 1; i < count; i++)
-            if (memcmp(first, first + i * bytes, (size_t)bytes) != 0) return false;
-    }
-    if (integer && (sl_attr_data_int(data, 0) > (INT64_C(1) << 53) || sl_attr_data_int(data, 0) < -(INT64_C(1) << 53))) return false;
-    *splat = sl_attr_data_float(data, 0);
-    return true;
-}
-
 bool sl_splat_float(const sl_value *value, double *splat) {
     while (sl_is_kind(value, SL_OP_tensor_broadcast) || sl_is_kind(value, SL_OP_tensor_reshape) || sl_is_kind(value, SL_OP_tensor_transpose))
         value = sl_op_operand(sl_value_op(value), 0);
     sl_attr data = sl_value_constant(value);
-    return data && sl_attr_get_kind(data) == SL_ATTR_DATA && attr_splat(data, splat);
+    return data && sl_attr_get_kind(data) == SL_ATTR_DATA && sl_data_splat(data, splat);
 }
 
 bool sl_splat_is(const sl_value *value, double splat) {
@@ -69,18 +50,6 @@ sl_value *sl_make_splat(sl_rewriter *rw, sl_type type, double value) {
     if (sl_type_is_static(type) || sl_type_is_scalar(type)) return sl_build_constant(&rw->builder, sl_attr_data_splat(rw->context, type, value));
     sl_type scalar = sl_type_tensor(rw->context, sl_type_element(type), 0, NULL);
     return broadcast_scalar_data(rw, type, sl_attr_data_splat(rw->context, scalar, value));
-}
-
-sl_attr sl_data_with_type(sl_context *context, sl_attr data, sl_type type) {
-    double splat;
-    if (sl_attr_data_is_splat(data)) {
-        if (attr_splat(data, &splat)) return sl_attr_data_splat(context, type, splat);
-        void *bytes;
-        sl_attr made = sl_attr_data_zero(context, type, &bytes);
-        for (int64_t i = 0; i < sl_type_static_count(type); i++) sl_element_store_int(sl_type_element(type), bytes, i, sl_attr_data_int(data, 0));
-        return made;
-    }
-    return sl_attr_data(context, type, sl_attr_data_bytes(data), sl_attr_data_size(data));   /* the context keeps the bytes */
 }
 
 /* ---- fold ---- */
@@ -113,43 +82,6 @@ static int64_t fold_work(const sl_op *op) {
     return work;
 }
 
-/* Row-major permutation of whole-byte elements; innermost axis in a plain loop. */
-static void transpose_bytes(char *out, const char *in, int rank, const int64_t *dims, const int64_t *strides, int64_t size) {
-    int64_t index[SL_MAX_RANK] = {0}, inner = dims[rank - 1], step = strides[rank - 1] * size, rows = 1;
-    for (int d = 0; d < rank - 1; d++) rows *= dims[d];
-    for (int64_t row = 0; row < rows; row++) {
-        const char *from = in;
-        for (int d = 0; d < rank - 1; d++) from += index[d] * strides[d] * size;
-        if (size == 4)
-            for (int64_t i = 0; i < inner; i++, out += 4, from += step) memcpy(out, from, 4);
-        else
-            for (int64_t i = 0; i < inner; i++, out += size, from += step) memcpy(out, from, (size_t)size);
-        for (int d = rank - 2; d >= 0 && ++index[d] == dims[d]; d--) index[d] = 0;
-    }
-}
-
-static sl_attr fold_transpose(sl_rewriter *rw, sl_op *op, sl_attr data) {
-    sl_type from = sl_attr_get_type(data), to = sl_value_type(sl_op_result(op, 0));
-    sl_element element = sl_type_element(to);
-    int rank = sl_type_rank(to), count;
-    const int64_t *perm = sl_op_ints(op, "perm", &count);
-    int64_t strides[SL_MAX_RANK] = {0}, dims[SL_MAX_RANK] = {0}, by_axis[SL_MAX_RANK], stride = 1;
-    if (sl_attr_data_is_splat(data) || rank == 0 || sl_type_static_count(to) == 0) return sl_data_with_type(rw->context, data, to);
-    if (sl_element_bits(element) < 8 || element == SL_ELEMENT_str) return NULL;
-    for (int d = rank - 1; d >= 0; d--) {
-        by_axis[d] = stride;
-        stride *= sl_type_static_dim(from, d);
-    }
-    for (int d = 0; d < rank; d++) {
-        dims[d] = sl_type_static_dim(to, d);
-        strides[d] = by_axis[perm[d]];
-    }
-    void *out;
-    sl_attr made = sl_attr_data_zero(rw->context, to, &out);
-    transpose_bytes(out, sl_attr_data_bytes(data), rank, dims, strides, sl_element_bytes(element, 1));
-    return made;
-}
-
 static bool can_fold(const sl_op *op) {
     if (!sl_op_has_trait(op, SL_TRAIT_PURE) || sl_op_region_count(op) || sl_op_get_kind(op) == SL_OP_core_constant || sl_op_result_count(op) == 0) return false;
     for (int i = 0; i < sl_op_operand_count(op); i++)
@@ -174,7 +106,8 @@ bool sl_rule_fold(sl_rewriter *rw, sl_op *op) {
     if (!dynamic && kind == SL_OP_tensor_reshape && sl_op_operand_count(op) == 1)
         return sl_rewrite_with(rw, sl_build_constant(&rw->builder, sl_data_with_type(rw->context, operand_data(op, 0), sl_value_type(sl_op_result(op, 0)))));
     if (!dynamic && kind == SL_OP_tensor_transpose) {
-        sl_attr made = fold_transpose(rw, op, operand_data(op, 0));
+        int rank;
+        sl_attr made = sl_data_transpose(rw->context, operand_data(op, 0), sl_value_type(sl_op_result(op, 0)), sl_op_ints(op, "perm", &rank));
         return made && sl_rewrite_with(rw, sl_build_constant(&rw->builder, made));
     }
     if (dynamic ? in > small_bytes : out > small_bytes && out > in) return false;
@@ -207,7 +140,7 @@ bool sl_rule_fold_splat(sl_rewriter *rw, sl_op *op) {
     if (attr_count > 8) return false;
     for (int i = 0; i < attr_count; i++) attrs[i].attr = sl_op_attr_at(op, i, &attrs[i].name);
     sl_op *small = sl_build(&rw->builder, sl_op_get_kind(op), count, operands, 1, &scalar, attr_count, attrs);
-    bool done = sl_op_fold_constant(small, 16, &folded) && attr_splat(folded, &splat);
+    bool done = sl_op_fold_constant(small, 16, &folded) && sl_data_splat(folded, &splat);
     sl_op_erase(small);
     if (!done) {
         for (int i = 0; i < count; i++) sl_rewrite_touch(rw, sl_value_op(operands[i]));   /* dead: dropped when looked at */

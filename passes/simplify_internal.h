@@ -44,7 +44,5 @@ bool sl_splat_is(const sl_value *value, double splat);
 sl_value *sl_make_splat(sl_rewriter *rw, sl_type type, double value);   /* of a possibly symbolic tensor type: constant plus broadcast */
 sl_value *sl_make_reshape(sl_rewriter *rw, sl_value *value, sl_type type);
 sl_value *sl_make_broadcast(sl_rewriter *rw, sl_value *value, sl_type type);
-/* The same bytes under another static type with as many elements. */
-sl_attr sl_data_with_type(sl_context *context, sl_attr data, sl_type type);
 
 #endif
