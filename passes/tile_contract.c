@@ -415,7 +415,7 @@ static void emit_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high
         if (span < 0) tile_end(k, 0, NULL, NULL);
         return;
     }
-    for (int size = 8; size >= 1; size /= 2) {
+    for (int size = 16; size >= 1; size /= 2) {
         if (size >= c->rows) continue;
         sl_value *enough = tile_compare(k, "ge", tile_index(k, sl_expr_sub(context, m_high, rest)), tile_i64(k, size));
         sl_expr at = tile_variable(k, tile_index(k, rest));
