@@ -127,7 +127,13 @@ static const char *joined_reason(sl_fuse *fuse, const sl_op *producer, const sl_
     return a && b && strcmp(a, b) != 0 && strlen(a) + strlen(b) < 200 ? sl_arena_printf(fuse->arena, "%s + %s", a, b) : b ? b : a;
 }
 
-/* Builds C with P inside, in C's place. With `keep` P's results come after C's and P goes too. Returns the new nest. */
+static bool only_read_by(const sl_value *value, const sl_op *consumer) {
+    for (sl_use *use = sl_value_first_use(value); use; use = sl_use_next(use))
+        if (sl_use_user(use) != consumer) return false;
+    return true;
+}
+
+/* Builds C with P inside, in C's place. With `keep` those results of P that others read come after C's and P goes too. Returns the new nest. */
 static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) {
     sl_nest_spec c, p, spec;
     int operand_of[SL_NEST_MAX_OPERANDS], access_of[SL_NEST_MAX_OPERANDS], arguments[8][SL_NEST_MAX_OPERANDS], accesses = 0;
@@ -163,10 +169,13 @@ static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) 
         }
     }
     for (int r = 0; r < c.result_count; r++) sl_spec_result(&spec, c.results[r].type, c.results[r].index, c.results[r].constant);
-    for (int r = 0; keep && r < p.result_count; r++) {
+    int kept[SL_NEST_MAX_RESULTS];
+    for (int r = 0; r < p.result_count; r++) {
         sl_expr index[SL_MAX_RANK];
+        kept[r] = -1;
+        if (!keep || only_read_by(sl_op_result(producer, r), consumer)) continue;
         kept_index(fuse, producer, r, substitutions[0], index);
-        sl_spec_result(&spec, p.results[r].type, index, p.results[r].constant);
+        kept[r] = sl_spec_result(&spec, p.results[r].type, index, p.results[r].constant);
     }
     sl_loc locs[2] = {sl_op_loc(producer), sl_op_loc(consumer)};
     sl_builder builder = sl_builder_before(consumer);
@@ -179,10 +188,10 @@ static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) 
     for (int r = 0; r < c.result_count; r++) values[c.operand_count + r] = sl_nest_running(merged, r);
     sl_block_inline(&body, sl_nest_body(consumer), values);
     sl_op *yield = sl_block_last(sl_nest_body(merged));
-    for (int r = 0; keep && r < p.result_count; r++) {
-        sl_value *old = sl_op_result(producer, r), *made = sl_op_result(merged, c.result_count + r);
-        sl_op_insert_operand(yield, c.result_count + r, yields[0][r]);
-        sl_value_set_name(made, sl_value_name(old));
+    for (int r = 0; r < p.result_count; r++) {
+        if (kept[r] < 0) continue;
+        sl_op_insert_operand(yield, kept[r], yields[0][r]);
+        sl_value_set_name(sl_op_result(merged, kept[r]), sl_value_name(sl_op_result(producer, r)));
     }
     sl_fuse_set_order(fuse, merged, sl_fuse_order(fuse, consumer));
     for (int r = 0; r < c.result_count; r++) {
@@ -190,7 +199,8 @@ static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) 
         sl_value_set_name(values[r], sl_value_name(sl_op_result(consumer, r)));
     }
     sl_op_replace(consumer, values);
-    for (int r = 0; keep && r < p.result_count; r++) sl_value_replace_all_uses(sl_op_result(producer, r), sl_op_result(merged, c.result_count + r));
+    for (int r = 0; r < p.result_count; r++)
+        if (kept[r] >= 0) sl_value_replace_all_uses(sl_op_result(producer, r), sl_op_result(merged, kept[r]));
     bool used = false;
     for (int r = 0; r < sl_op_result_count(producer); r++) used |= sl_value_has_uses(sl_op_result(producer, r));
     if (!used) sl_op_erase(producer);
@@ -198,10 +208,9 @@ static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) 
     return merged;
 }
 
-static bool only_read_by(const sl_op *producer, const sl_op *consumer) {
+static bool all_read_by(const sl_op *producer, const sl_op *consumer) {
     for (int r = 0; r < sl_op_result_count(producer); r++)
-        for (sl_use *use = sl_value_first_use(sl_op_result(producer, r)); use; use = sl_use_next(use))
-            if (sl_use_user(use) != consumer) return false;
+        if (!only_read_by(sl_op_result(producer, r), consumer)) return false;
     return true;
 }
 
@@ -292,7 +301,7 @@ static sl_op *merge_one(sl_fuse *fuse, sl_op *consumer) {
         sl_op *producer = sl_value_op(sl_op_operand(consumer, k));
         int copies;
         if (!producer || producer == consumer || !is_mergeable_producer(fuse, producer) || !can_take(consumer, producer, &copies)) continue;
-        if (only_read_by(producer, consumer)) {
+        if (all_read_by(producer, consumer)) {
             if (wants_inline(fuse, producer, consumer, copies)) return merge(fuse, producer, consumer, false);
         } else if (wants_duplicates(fuse, producer)) {
             return merge(fuse, producer, consumer, false);

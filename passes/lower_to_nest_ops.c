@@ -1,7 +1,7 @@
 /* lower_to_nest_ops.c: reductions, sums of products, windows and lookups as nests.
  *
  * Loop order: parallel loops first, in the order of the result (for a convolution with groups the channel loop is split in groups x channels of a group),
- * then the reduction loops in the order in which the op adds up: reduced axes, summed axes, kernel positions then channels. A reduction whose extents are
+ * then the reduction loops in the order in which the op adds up: reduced axes, summed axes, of a convolution the weights' axes in memory order (nhwc: kernel, channel; nchw: channel, kernel). A reduction whose extents are
  * all 1 has no reduction loop left; its body then combines with the start value as a constant. */
 #include "lower_to_nest.h"
 
@@ -67,7 +67,7 @@ sl_op *sl_lower_reduce(sl_op *op) {
     return nest;
 }
 
-/* Results: position, then the extreme value itself (not used outside; it is the comparison's memory). A NaN is the extreme, the first of them. */
+/* Results: position, then the extreme value itself (not used outside; it is the comparison's memory). A NaN is the extreme, the first of them (the last with `last`). */
 sl_op *sl_lower_arg_reduce(sl_op *op) {
     sl_nest_spec spec;
     sl_context *context = sl_op_context(op);
@@ -100,9 +100,11 @@ sl_op *sl_lower_arg_reduce(sl_op *op) {
     if (sl_element_is_float(element)) {
         sl_type boolean = sl_type_scalar(context, SL_ELEMENT_i1);
         sl_value *nan = sl_op_result(sl_build(&body, SL_OP_arith_isnan, 1, &value, 1, &boolean, 0, NULL), 0);
-        sl_value *best_nan = sl_op_result(sl_build(&body, SL_OP_arith_isnan, 1, &best, 1, &boolean, 0, NULL), 0);
-        sl_value *first = sl_build_binary(&body, SL_OP_arith_and, nan, sl_build_unary(&body, SL_OP_arith_not, best_nan));
-        better = sl_build_binary(&body, SL_OP_arith_or, better, first);
+        if (!last) {
+            sl_value *best_nan = sl_op_result(sl_build(&body, SL_OP_arith_isnan, 1, &best, 1, &boolean, 0, NULL), 0);
+            nan = sl_build_binary(&body, SL_OP_arith_and, nan, sl_build_unary(&body, SL_OP_arith_not, best_nan));
+        }
+        better = sl_build_binary(&body, SL_OP_arith_or, better, nan);
     }
     sl_value *position = sl_emit_expr(&body, index[axis]);
     sl_value *yields[2] = {sl_build_select(&body, better, position, sl_nest_running(nest, 0)), sl_build_select(&body, better, value, best)};
@@ -224,11 +226,14 @@ sl_op *sl_lower_conv(sl_op *op) {
             ri[w.channel] = wi[w_out] = sl_expr_add(context, sl_expr_mul(context, group, per_group), m);
         }
     }
-    for (int s = 0; s < w.spatial; s++) {
-        wi[w_first + s] = sl_spec_loop(&spec, sl_type_dim(wt, w_first + s), true);
-        xi[w.first + s] = window_position(context, &w, s, ri[w.first + s], wi[w_first + s]);
+    for (int pass = 0; pass < 2; pass++) {                 /* the sum runs over the weights of one output channel as they lie in memory */
+        if ((pass == 0) == last) {
+            for (int s = 0; s < w.spatial; s++) wi[w_first + s] = sl_spec_loop(&spec, sl_type_dim(wt, w_first + s), true);
+        } else {
+            wi[w_in] = sl_spec_loop(&spec, inner, true);
+        }
     }
-    wi[w_in] = sl_spec_loop(&spec, inner, true);
+    for (int s = 0; s < w.spatial; s++) xi[w.first + s] = window_position(context, &w, s, ri[w.first + s], wi[w_first + s]);
     xi[w.channel] = sl_expr_add(context, sl_expr_mul(context, group, inner), wi[w_in]);
     sl_element element = sl_type_element(xt);
     sl_attr outside = window_pads(&w) ? sl_scalar_int(context, element, 0) : NULL;

@@ -126,6 +126,10 @@ static bool split_plan(sl_context *context, sl_type from, sl_type to, int *parts
     for (int i = 0; i < from_rank; i++) {
         sl_expr dim = sl_type_dim(from, i), product = sl_expr_const(context, 1);
         parts[i] = 0;
+        if (sl_expr_equals_const(dim, 1)) {           /* must stay a dim of its own, so that what is hoisted has nothing left to hoist */
+            if (j == to_rank || !sl_expr_equals_const(sl_type_dim(to, j), 1)) return false;
+            parts[i] = 1, j++;
+        }
         while (product != dim) {
             if (j == to_rank) return false;
             product = sl_expr_mul(context, product, sl_type_dim(to, j++));
