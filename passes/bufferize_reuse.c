@@ -5,8 +5,8 @@
 #include "bufferize_internal.h"
 #include "lifetime.h"
 
-static sl_expr byte_bits(sl_context *context, sl_type type) {
-    return sl_expr_mul(context, sl_type_count(context, type), sl_expr_const(context, sl_element_bits(sl_type_element(type))));
+static sl_expr byte_count(sl_context *context, sl_type type) {
+    return sl_expr_mul(context, sl_type_count(context, type), sl_expr_const(context, (sl_element_bits(sl_type_element(type)) + 7) / 8));
 }
 
 static bool is_pair(const int64_t *pairs, int count, int64_t output, int64_t input) {
@@ -31,7 +31,7 @@ static bool try_pair(sl_lifetimes *lifetimes, sl_op *launch, const int64_t *pair
     if (sl_op_block(alloc) != sl_op_block(launch) || sl_op_attr_count(alloc) != 0) return false;
     if (sl_lifetimes_interval(lifetimes, kept).end > sl_lifetimes_position(lifetimes, launch) + 1) return false;   /* + 1: the launch's end */
     sl_type from = sl_value_type(sl_op_result(alloc, 0)), to = sl_value_type(target);
-    if (byte_bits(context, from) != byte_bits(context, sl_value_type(value)) || byte_bits(context, from) != byte_bits(context, to)) return false;
+    if (byte_count(context, from) != byte_count(context, sl_value_type(value)) || byte_count(context, from) != byte_count(context, to)) return false;
     for (int i = 0; i < inputs; i++)
         if (sl_lifetimes_may_alias(lifetimes, sl_op_operand(launch, i), value) && !is_pair(pairs, pair_count, output, i)) return false;
     sl_op *old = sl_value_op(target);

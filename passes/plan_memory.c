@@ -69,10 +69,9 @@ static bool typical_value(void *self, sl_expr atom, int64_t *value) {
 /* ---- gathering ---- */
 static void add_alloc(planner *p, sl_op *op, sl_interval life) {
     sl_type type = sl_value_type(sl_op_result(op, 0));
-    int bits = sl_element_bits(sl_type_element(type));
+    int element_bytes = (sl_element_bits(sl_type_element(type)) + 7) / 8;   /* elements of less than a byte are not packed in program memory */
     int64_t estimate;
-    sl_expr total = sl_expr_mul(p->context, sl_type_count(p->context, type), sl_expr_const(p->context, bits));
-    place found = {.op = op, .life = life, .bytes = sl_expr_ceildiv(p->context, total, sl_expr_const(p->context, 8))};
+    place found = {.op = op, .life = life, .bytes = sl_expr_mul(p->context, sl_type_count(p->context, type), sl_expr_const(p->context, element_bytes))};
     found.estimate = sl_expr_evaluate(found.bytes, typical_value, NULL, &estimate) ? (double)estimate : 1e15;
     if (sl_expr_is_const(found.bytes, &found.size)) {
         if (sl_type_static_count(type) < 0 || found.size < 0 || found.size > INT64_MAX - alignment) {

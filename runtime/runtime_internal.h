@@ -49,8 +49,9 @@ struct sluice_session {
     char run_error[1024];
 };
 
-/* Grows a block to `size` bytes (64-byte aligned); contents are lost. Fails on the session's memory limit and on out of memory. */
-SL_MUST_USE sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64_t size, const char *what);
+typedef enum sl_grow { SL_GROW_DROP, SL_GROW_KEEP } sl_grow;
+/* Grows a block to `size` bytes (64-byte aligned); with SL_GROW_DROP its contents are lost. Fails on the session's memory limit and on out of memory. */
+SL_MUST_USE sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64_t size, sl_grow grow, const char *what);
 
 extern const sl_abi_services sl_runtime_services;
 

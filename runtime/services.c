@@ -60,7 +60,7 @@ static void *service_dynamic(sl_abi_frame *frame, int32_t slot, int64_t bytes) {
         record(session, SL_OVERFLOW, "a tensor's size does not fit in 64 bits");
         return NULL;
     }
-    sl_status status = sl_session_grow(session, &session->dynamic[slot], bytes > 0 ? bytes : 1, "a tensor whose size the run decided");
+    sl_status status = sl_session_grow(session, &session->dynamic[slot], bytes > 0 ? bytes : 1, SL_GROW_KEEP, "a tensor whose size the run decided");
     if (status) record_status(session, status);
     return status ? NULL : session->dynamic[slot].data;
 }
@@ -96,7 +96,7 @@ static void *service_output(sl_abi_frame *frame, int32_t index, int32_t rank, co
     }
     session->output_made[index] = 1;
     if (!own) return (uint8_t *)caller->data + caller->byte_offset;
-    sl_status status = sl_session_grow(session, &session->outputs[index], bytes > 0 ? bytes : 1, "an output");
+    sl_status status = sl_session_grow(session, &session->outputs[index], bytes > 0 ? bytes : 1, SL_GROW_DROP, "an output");
     if (status) {
         record_status(session, status);
         return NULL;
@@ -134,6 +134,11 @@ const sl_abi_services sl_runtime_services = {
 void *sl_routine_make_output(const sl_routine_call *call, int index, int rank, const int64_t *shape) {
     sl_abi_tensor *out = &call->out[index];
     int64_t bytes = sl_element_memory_bytes((sl_element)out->element);
+    if (out->data) {   /* the compiler knew the shape and gave memory for it */
+        bool same = out->rank == rank;
+        for (int d = 0; same && d < rank; d++) same = ((const int64_t *)out->shape)[d] == shape[d];
+        return same ? out->data : (sl_routine_fail(call, SL_RUN_TIME, "the result does not have the shape that the model needs"), NULL);
+    }
     for (int d = 0; d < rank; d++)
         if (!sl_size_mul(bytes, shape[d], &bytes)) return sl_routine_fail(call, SL_OVERFLOW, "the result's size does not fit in 64 bits"), NULL;
     void *data = service_dynamic(call->frame, call->call->slot + index, bytes);

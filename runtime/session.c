@@ -10,7 +10,7 @@ enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
 
 static sluice_code fail(sluice_session *session, sl_status status) { return sl_host_fail(session->context, status); }
 
-sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64_t size, const char *what) {
+sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64_t size, sl_grow grow, const char *what) {
     if (size <= block->size) return NULL;
     /* Half as much again, so that a slowly growing sequence (a key/value cache) does not allocate in every run. */
     int64_t wanted = size;
@@ -20,10 +20,17 @@ sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64
     if (limit > 0 && session->bytes - block->size + wanted > limit)
         return SL_ERROR(SL_OUT_OF_MEMORY, "%s needs %lld bytes; with the %lld in use that exceeds the session's memory limit of %lld", what,
                         (long long)size, (long long)(session->bytes - block->size), (long long)limit);
-    sl_deallocate(&session->allocator, block->data, (size_t)block->size);
-    session->bytes -= block->size;
-    *block = (sl_block_memory){0};
-    block->data = session->allocator.resize(session->allocator.self, NULL, 0, (size_t)wanted, ALIGNMENT);
+    if (grow == SL_GROW_KEEP) {
+        void *data = session->allocator.resize(session->allocator.self, block->data, (size_t)block->size, (size_t)wanted, ALIGNMENT);
+        if (!data) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory: %s needs %lld bytes", what, (long long)size);
+        session->bytes -= block->size;
+        block->data = data;
+    } else {
+        sl_deallocate(&session->allocator, block->data, (size_t)block->size);
+        session->bytes -= block->size;
+        *block = (sl_block_memory){0};
+        block->data = session->allocator.resize(session->allocator.self, NULL, 0, (size_t)wanted, ALIGNMENT);
+    }
     if (!block->data) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory: %s needs %lld bytes", what, (long long)size);
     block->size = wanted;
     session->bytes += wanted;
@@ -168,7 +175,7 @@ static sl_status bind_input(sluice_session *session, int32_t index, const DLTens
         if (sl_element_bits(element) < 8 && !contiguous) return SL_ERROR(SL_INVALID_ARGUMENT, "input '%s' of packed %s can't be strided", value->name, sl_element_name(element));
         int64_t bytes;
         if (!sl_size_mul(count, size, &bytes)) return SL_ERROR(SL_OVERFLOW, "input '%s' is too large", value->name);
-        SL_TRY(sl_session_grow(session, &session->staging[index], bytes, "a row-major copy of a strided input"));
+        SL_TRY(sl_session_grow(session, &session->staging[index], bytes, SL_GROW_DROP, "a row-major copy of a strided input"));
         if (contiguous && sl_element_bits(element) >= 8) memcpy(session->staging[index].data, argument->data, (size_t)bytes);
         else stage_input(tensor, element, count, session->staging[index].data);
         argument->data = session->staging[index].data;
@@ -206,7 +213,7 @@ static sl_status run(sluice_session *session, const DLTensor *inputs, int32_t in
     int32_t failed = table->prepare(&frame, &arena_bytes);
     if (!failed && arena_bytes < 0) return SL_ERROR(SL_OVERFLOW, "the memory that these input shapes need does not fit in 64 bits");
     if (!failed) {
-        SL_TRY(sl_session_grow(session, &session->arena, arena_bytes, "the arena"));
+        SL_TRY(sl_session_grow(session, &session->arena, arena_bytes, SL_GROW_DROP, "the arena"));
         frame.arena = session->arena.data;
         failed = table->run(&frame);
     }
