@@ -143,16 +143,15 @@ int sl_eval_result_shape(sl_eval *eval, const sl_op *op, int index, int64_t *sha
 
 sl_element sl_eval_result_element(const sl_op *op, int index) { return sl_type_element(sl_value_type(sl_op_result(op, index))); }
 
-sl_tensor *sl_eval_alloc(sl_eval *eval, const sl_op *op, sl_element element, int rank, const int64_t *shape) {
-    int64_t count = 1;
-    bool empty = false, fits = true;
-    for (int axis = 0; axis < rank; axis++) empty |= shape[axis] == 0;
-    for (int axis = 0; axis < rank; axis++) {
+void sl_eval_check_shape(sl_eval *eval, const sl_op *op, int rank, const int64_t *shape) {
+    for (int axis = 0; axis < rank; axis++)
         if (shape[axis] < 0) sl_eval_fail(eval, op, "axis %d would get the negative size %lld", axis, (long long)shape[axis]);
-        fits = fits && (empty || sl_size_mul(count, shape[axis], &count));
-    }
-    if (!fits || count > eval->options->max_elements)
-        sl_eval_fail(eval, op, "%s makes a tensor of more than %lld elements", op ? sl_op_name(op) : "the call", (long long)eval->options->max_elements);
+    if (!sl_shape_within(rank, shape, eval->options->max_elements))
+        sl_eval_fail(eval, op, "%s makes a tensor of more than %lld elements", sl_op_name(op), (long long)eval->options->max_elements);
+}
+
+sl_tensor *sl_eval_alloc(sl_eval *eval, const sl_op *op, sl_element element, int rank, const int64_t *shape) {
+    sl_eval_check_shape(eval, op, rank, shape);
     return sl_tensor_alloc(eval->arena, element, rank, shape);
 }
 
@@ -205,9 +204,10 @@ static void eval_core(sl_eval *eval, const sl_op *op, sl_eval_value *results) {
     switch ((int)sl_op_get_kind(op)) {
     case SL_OP_core_constant: {
         sl_attr data = sl_op_attr(op, "value");
-        int64_t count = sl_type_static_count(sl_attr_get_type(data));
-        if (count < 0 || count > eval->options->max_elements)
-            sl_eval_fail(eval, op, "the constant has more than %lld elements", (long long)eval->options->max_elements);
+        sl_type type = sl_attr_get_type(data);
+        int64_t shape[SL_MAX_RANK];
+        for (int axis = 0; axis < sl_type_rank(type); axis++) shape[axis] = sl_type_static_dim(type, axis);
+        sl_eval_check_shape(eval, op, sl_type_rank(type), shape);
         results[0].tensor = sl_tensor_from_attr(eval->arena, data);
         break;
     }
@@ -286,8 +286,13 @@ const sl_op *sl_eval_block(sl_eval *eval, const sl_op *op, sl_block *block) {
 
 static sl_tensor *copy_out(sl_arena *arena, const sl_tensor *tensor) {
     sl_tensor *copy = sl_tensor_alloc(arena, tensor->element, tensor->rank, tensor->shape);
-    memcpy(copy->data, tensor->data, (size_t)copy->size);
+    if (copy->size > 0) memcpy(copy->data, tensor->data, (size_t)copy->size);
     return copy;
+}
+
+static bool is_aligned(const sl_tensor *tensor) {
+    int width = sl_element_bits(tensor->element) / 8;
+    return width <= 1 || (uintptr_t)tensor->data % (uintptr_t)width == 0;
 }
 
 static void run_function(sl_eval *eval, sl_op *function, int input_count, const sl_tensor *const *inputs, int output_count, sl_tensor **outputs, sl_arena *arena) {
@@ -300,9 +305,10 @@ static void run_function(sl_eval *eval, sl_op *function, int input_count, const 
             const sl_tensor *input = inputs[i];
             sl_type type = sl_value_type(sl_block_argument(body, i));
             if (pass == 1) {
-                sl_eval_set(eval, function, sl_block_argument(body, i), (sl_eval_value){.tensor = (sl_tensor *)input});
+                sl_eval_set(eval, function, sl_block_argument(body, i), (sl_eval_value){.tensor = is_aligned(input) ? (sl_tensor *)input : copy_out(eval->frame, input)});
                 continue;
             }
+            sl_eval_check_shape(eval, function, input->rank, input->shape);
             int64_t bytes = sl_element_bytes(input->element, sl_tensor_count(input));
             if (input->size < bytes) sl_eval_fail(eval, function, "input %d has %lld bytes, its shape needs %lld", i, (long long)input->size, (long long)bytes);
             if (!sl_type_is_tensor(type) && !sl_type_is_scalar(type)) sl_eval_fail(eval, function, "input %d is no tensor", i);

@@ -144,13 +144,24 @@ static bool holds(const int64_t *axes, int count, int64_t axis) {
     return false;
 }
 
+/* Types of unknown rank leave the axes unchecked until now. */
+static void check_axes(sl_eval *eval, const sl_op *op, const sl_tensor *x, const int64_t *batch, int batch_count, const int64_t *sum, int sum_count) {
+    uint32_t seen = 0;
+    for (int i = 0; i < batch_count + sum_count; i++) {
+        int64_t axis = i < batch_count ? batch[i] : sum[i - batch_count];
+        if (axis < 0 || axis >= x->rank || (seen >> axis & 1)) sl_eval_fail(eval, op, "axis %lld does not fit an operand of rank %d", (long long)axis, x->rank);
+        seen |= 1u << axis;
+    }
+}
+
 static sl_tensor *contract(sl_eval *eval, const sl_op *op) {
     const sl_tensor *left = sl_eval_operand(eval, op, 0), *right = sl_eval_operand(eval, op, 1);
     int batch_count, sum_count, left_free = 0, right_free = 0, left_order[SL_MAX_RANK], right_order[SL_MAX_RANK], rank = 0;
     const int64_t *left_batch = sl_op_ints(op, "left_batch", &batch_count), *right_batch = sl_op_ints(op, "right_batch", &batch_count);
     const int64_t *left_sum = sl_op_ints(op, "left_sum", &sum_count), *right_sum = sl_op_ints(op, "right_sum", &sum_count);
     int64_t shape[2 * SL_MAX_RANK], batch = 1, m = 1, n = 1, k = 1;
-    if (left->rank < batch_count + sum_count || right->rank < batch_count + sum_count) sl_eval_fail(eval, op, "the operands have too few axes");
+    check_axes(eval, op, left, left_batch, batch_count, left_sum, sum_count);
+    check_axes(eval, op, right, right_batch, batch_count, right_sum, sum_count);
     for (int i = 0; i < batch_count; i++) {
         if (left->shape[left_batch[i]] != right->shape[right_batch[i]])
             sl_eval_fail(eval, op, "batch sizes differ: %lld and %lld", (long long)left->shape[left_batch[i]], (long long)right->shape[right_batch[i]]);
@@ -202,10 +213,12 @@ typedef struct conv_shape {
     bool channels_last;
 } conv_shape;
 
-static const int64_t *conv_ints(sl_eval *eval, const sl_op *op, const char *name, int count) {
+const int64_t *sl_eval_window_ints(sl_eval *eval, const sl_op *op, const char *name, int count, int64_t least) {
     int found;
     const int64_t *values = sl_op_ints(op, name, &found);
     if (found != count) sl_eval_fail(eval, op, "`%s` has %d entries for %d spatial axes", name, found, count);
+    for (int i = 0; i < count; i++)
+        if (values[i] < least || values[i] > INT32_MAX) sl_eval_fail(eval, op, "entry %d of `%s` is out of range: %lld", i, name, (long long)values[i]);
     return values;
 }
 
@@ -215,10 +228,10 @@ static void read_conv(sl_eval *eval, const sl_op *op, const sl_tensor *x, const 
     conv->channels_last = strcmp(sl_op_string(op, "layout", "nchw"), "nhwc") == 0;
     conv->first_spatial = conv->channels_last ? 1 : 2;
     conv->channel_axis = conv->channels_last ? x->rank - 1 : 1;
-    conv->strides = conv_ints(eval, op, "strides", conv->spatial);
-    conv->dilations = conv_ints(eval, op, "dilations", conv->spatial);
-    conv->low = conv_ints(eval, op, "pads_low", conv->spatial);
-    const int64_t *high = conv_ints(eval, op, "pads_high", conv->spatial);
+    conv->strides = sl_eval_window_ints(eval, op, "strides", conv->spatial, 1);
+    conv->dilations = sl_eval_window_ints(eval, op, "dilations", conv->spatial, 1);
+    conv->low = sl_eval_window_ints(eval, op, "pads_low", conv->spatial, INT32_MIN);
+    const int64_t *high = sl_eval_window_ints(eval, op, "pads_high", conv->spatial, INT32_MIN);
     conv->taps = conv->positions = 1;
     for (int s = 0; s < conv->spatial; s++) {
         conv->kernel[s] = w->shape[(conv->channels_last ? 0 : 2) + s];
@@ -226,7 +239,7 @@ static void read_conv(sl_eval *eval, const sl_op *op, const sl_tensor *x, const 
         if (room < 0) sl_eval_fail(eval, op, "the window does not fit spatial axis %d of size %lld", s, (long long)size);
         conv->out[s] = room / conv->strides[s] + 1;
         conv->taps *= conv->kernel[s];
-        conv->positions *= conv->out[s];
+        if (!sl_size_mul(conv->positions, conv->out[s], &conv->positions)) sl_eval_fail(eval, op, "the result is too large");
     }
 }
 
@@ -246,7 +259,7 @@ static void load_tap(const conv_shape *conv, domain d, const sl_tensor *x, const
         for (int s = 0; s < last; s++) {
             int64_t at = index[s] * conv->strides[s] - conv->low[s] + tap[s] * conv->dilations[s];
             inside = inside && at >= 0 && at < x->shape[conv->first_spatial + s];
-            start += at * strides[conv->first_spatial + s];
+            if (inside) start += at * strides[conv->first_spatial + s];
         }
         int64_t size = x->shape[conv->first_spatial + last], stride = conv->strides[last];
         int64_t at = index[last] * stride - conv->low[last] + tap[last] * conv->dilations[last];

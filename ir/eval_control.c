@@ -22,7 +22,7 @@ static sl_tensor *scalar(sl_arena *arena, sl_element element, int64_t value) {
 
 static sl_tensor *copy_to(sl_arena *arena, const sl_tensor *tensor) {
     sl_tensor *copy = sl_tensor_alloc(arena, tensor->element, tensor->rank, tensor->shape);
-    memcpy(copy->data, tensor->data, (size_t)copy->size);
+    if (copy->size > 0) memcpy(copy->data, tensor->data, (size_t)copy->size);
     return copy;
 }
 

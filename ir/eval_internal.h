@@ -60,6 +60,8 @@ int64_t sl_eval_expr_or_fail(sl_eval *eval, const sl_op *op, sl_expr expr);
 int sl_eval_result_shape(sl_eval *eval, const sl_op *op, int index, int64_t *shape);
 sl_element sl_eval_result_element(const sl_op *op, int index);
 sl_tensor *sl_eval_alloc(sl_eval *eval, const sl_op *op, sl_element element, int rank, const int64_t *shape);   /* zeroed, within max_elements */
+/* Fails unless the dims that are not 0 multiply to at most max_elements, so that no product of dims overflows, in empty tensors neither. */
+void sl_eval_check_shape(sl_eval *eval, const sl_op *op, int rank, const int64_t *shape);
 sl_tensor *sl_eval_alias(sl_eval *eval, const sl_tensor *tensor, sl_element element, int rank, const int64_t *shape);   /* the same data */
 int64_t sl_eval_scalar_int(sl_eval *eval, const sl_op *op, int index);      /* of a one-element integer operand */
 /* Runs a block whose arguments are set; its terminator. */
@@ -72,6 +74,7 @@ void sl_eval_child_destroy(sl_eval *eval, sl_arena *arena);
 void sl_eval_op(sl_eval *eval, sl_op *op, sl_eval_value *results);
 
 /* ---- tensors (eval_tensor.c) ---- */
+bool sl_shape_within(int rank, const int64_t *shape, int64_t limit);        /* what sl_eval_check_shape checks */
 void sl_strides(int rank, const int64_t *shape, int64_t *strides);          /* row-major, in elements */
 /* to[to_base + i*to_strides] = from[from_base + i*from_strides] over `shape`; positions in elements, of one element type. */
 void sl_copy_strided(sl_element element, int rank, const int64_t *shape, void *to, int64_t to_base, const int64_t *to_strides, const void *from,
@@ -111,6 +114,8 @@ sl_tensor *sl_eval_move(sl_eval *eval, const sl_op *op);       /* eval_move.c: e
 sl_tensor *sl_eval_gather(sl_eval *eval, const sl_op *op);     /* eval_gather.c: indexing, scattering */
 sl_tensor *sl_eval_reduce(sl_eval *eval, const sl_op *op);     /* eval_reduce.c */
 sl_tensor *sl_eval_contract(sl_eval *eval, const sl_op *op);   /* eval_contract.c: contract, conv */
+/* An INTS attribute of a window: `count` entries from `least` to INT32_MAX. */
+const int64_t *sl_eval_window_ints(sl_eval *eval, const sl_op *op, const char *name, int count, int64_t least);
 void sl_eval_search(sl_eval *eval, const sl_op *op, sl_eval_value *results);   /* eval_search.c */
 void sl_eval_if(sl_eval *eval, sl_op *op, sl_eval_value *results);             /* eval_control.c */
 void sl_eval_loop(sl_eval *eval, sl_op *op, sl_eval_value *results);

@@ -35,7 +35,8 @@ static sl_tensor *broadcast(sl_eval *eval, const sl_op *op) {
 /* The sizes held by a 1-d integer operand. */
 static int shape_operand(sl_eval *eval, const sl_op *op, int index, int64_t *shape) {
     const sl_tensor *tensor = sl_eval_operand(eval, op, index);
-    if (tensor->rank != 1 || tensor->shape[0] > SL_MAX_RANK) sl_eval_fail(eval, op, "operand %d must hold at most %d sizes", index, SL_MAX_RANK);
+    if (tensor->rank != 1 || tensor->shape[0] > SL_MAX_RANK || !sl_element_is_integer(tensor->element))
+        sl_eval_fail(eval, op, "operand %d must be a 1-d integer tensor of at most %d sizes", index, SL_MAX_RANK);
     for (int i = 0; i < tensor->shape[0]; i++) {
         shape[i] = sl_element_load_int(tensor->element, tensor->data, i);
         if (shape[i] < 0) sl_eval_fail(eval, op, "the size of axis %d is %lld", i, (long long)shape[i]);
@@ -58,6 +59,7 @@ static sl_tensor *reshape(sl_eval *eval, const sl_op *op) {
         for (int axis = 0; axis < rank; axis++) sl_text_append(&text, "%s%lld", axis ? " x " : "", (long long)shape[axis]);
         sl_eval_fail(eval, op, "%lld elements can't be reshaped to %s", (long long)given, rank ? text.data : "rank 0");
     }
+    sl_eval_check_shape(eval, op, rank, shape);
     return sl_eval_alias(eval, x, x->element, rank, shape);
 }
 
@@ -122,7 +124,8 @@ static sl_tensor *slice_dynamic(sl_eval *eval, const sl_op *op) {
     const int64_t *axes = sl_op_ints(op, "axes", &count);
     for (int k = 1; k < 4; k++) {
         const sl_tensor *operand = sl_eval_operand(eval, op, k);
-        if (operand->rank != 1 || operand->shape[0] != count) sl_eval_fail(eval, op, "operand %d must hold one entry for each of %d axes", k, count);
+        if (operand->rank != 1 || operand->shape[0] != count || !sl_element_is_integer(operand->element))
+            sl_eval_fail(eval, op, "operand %d must hold one integer for each of %d axes", k, count);
     }
     for (int i = 0; i < count; i++) {
         if (axes[i] < 0 || axes[i] >= x->rank) sl_eval_fail(eval, op, "axis %lld is out of range for rank %d", (long long)axes[i], x->rank);
@@ -190,6 +193,7 @@ static int64_t pad_source(const char *mode, int64_t p, int64_t size) {
 
 static sl_tensor *pad_by(sl_eval *eval, const sl_op *op, const sl_tensor *x, const sl_tensor *fill, const int64_t *low, const int64_t *high) {
     const char *mode = sl_op_string(op, "mode", "constant");
+    if (sl_tensor_count(fill) != 1 || fill->element != x->element) sl_eval_fail(eval, op, "the fill must be one element of x's type");
     int64_t shape[SL_MAX_RANK], *sources[SL_MAX_RANK], own[SL_MAX_RANK];
     for (int axis = 0; axis < x->rank; axis++)
         if (__builtin_add_overflow(x->shape[axis], low[axis], &shape[axis]) || __builtin_add_overflow(shape[axis], high[axis], &shape[axis]) || shape[axis] < 0)
@@ -233,7 +237,7 @@ static sl_tensor *pad(sl_eval *eval, const sl_op *op) {
 static sl_tensor *pad_dynamic(sl_eval *eval, const sl_op *op) {
     const sl_tensor *x = sl_eval_operand(eval, op, 0), *pads = sl_eval_operand(eval, op, 1);
     int64_t amounts[2 * SL_MAX_RANK];
-    if (pads->rank != 1 || pads->shape[0] != 2 * x->rank) sl_eval_fail(eval, op, "rank %d needs %d amounts of padding", x->rank, 2 * x->rank);
+    if (pads->rank != 1 || pads->shape[0] != 2 * x->rank || !sl_element_is_integer(pads->element)) sl_eval_fail(eval, op, "rank %d needs %d amounts of padding", x->rank, 2 * x->rank);
     for (int i = 0; i < 2 * x->rank; i++) amounts[i] = sl_element_load_int(pads->element, pads->data, i);
     return pad_by(eval, op, x, sl_eval_operand(eval, op, 2), amounts, amounts + x->rank);
 }
@@ -261,7 +265,8 @@ static sl_tensor *range(sl_eval *eval, const sl_op *op) {
     const sl_tensor *operands[3];
     for (int i = 0; i < 3; i++) {
         operands[i] = sl_eval_operand(eval, op, i);
-        if (sl_tensor_count(operands[i]) != 1) sl_eval_fail(eval, op, "operand %d must be one number", i);
+        if (sl_tensor_count(operands[i]) != 1 || operands[i]->element != operands[0]->element || operands[i]->element == SL_ELEMENT_str)
+            sl_eval_fail(eval, op, "operand %d must be one number of the start's type", i);
     }
     sl_element element = operands[0]->element;
     int64_t length = 0;
@@ -328,6 +333,7 @@ static sl_tensor *shape_of(sl_eval *eval, const sl_op *op) {
 
 static sl_tensor *random_numbers(sl_eval *eval, const sl_op *op) {
     sl_tensor *result = alloc_result(eval, op);
+    if (!sl_element_is_float(result->element)) sl_eval_fail(eval, op, "random numbers are floats, not %s", sl_element_name(result->element));
     bool normal = strcmp(sl_op_string(op, "distribution", ""), "normal") == 0;
     double first = sl_op_float(op, "first", 0), second = sl_op_float(op, "second", 1);
     uint64_t seed = (uint64_t)sl_op_int(op, "seed", 0);

@@ -71,6 +71,7 @@ static bool split(nest *n, sl_expr expr, int64_t *coefficients, int64_t *base) {
 static void prepare_access(nest *n, access *a, sl_tensor *tensor, sl_attr map) {
     a->tensor = tensor;
     a->map = map;
+    if (tensor->element == SL_ELEMENT_str) sl_eval_fail(n->eval, n->op, "nest.generic is not defined on strings");
     if (sl_attr_count(map) != tensor->rank) sl_eval_fail(n->eval, n->op, "a map gives %d positions for rank %d", sl_attr_count(map), tensor->rank);
     sl_strides(tensor->rank, tensor->shape, a->strides);
     a->linear = a->inside = true;
@@ -82,6 +83,7 @@ static void prepare_access(nest *n, access *a, sl_tensor *tensor, sl_attr map) {
         }
         __int128 low = a->base[d], high = a->base[d];
         for (int loop = 0; loop < n->loops; loop++) {
+            if (n->bounds[loop] <= 1) a->coefficient[d][loop] = 0;   /* d_loop is 0 */
             __int128 reach = (__int128)a->coefficient[d][loop] * (n->bounds[loop] > 0 ? n->bounds[loop] - 1 : 0);
             if (reach < 0) low += reach;
             else high += reach;
@@ -112,7 +114,7 @@ static bool flat_position(nest *n, const access *a, int64_t *flat) {
     for (int d = 0; d < a->tensor->rank; d++) {
         int64_t position = position_of(n, a, d);
         inside = inside && position >= 0 && position < a->tensor->shape[d];
-        *flat += position * a->strides[d];
+        if (inside) *flat += position * a->strides[d];
     }
     return inside;
 }
@@ -322,6 +324,7 @@ void sl_eval_nest(sl_eval *eval, sl_op *op, sl_eval_value *results) {
         prepare_access(n, &n->accesses[n->operand_count + r], results[r].tensor, sl_attr_item(maps, n->operand_count + r));
         sl_attr init = sl_attr_item(inits, r);
         accumulators[r] = sl_type_element(sl_attr_get_type(init));
+        if (accumulators[r] == SL_ELEMENT_str) sl_eval_fail(eval, op, "nest.generic is not defined on strings");
         sl_lanes_load(accumulators[r], sl_attr_data_bytes(init), 0, 1, 1, &starts[r]);
     }
     for (int i = 0; i < sl_block_argument_count(body); i++) values[n->register_count++] = sl_block_argument(body, i);

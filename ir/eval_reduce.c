@@ -176,20 +176,14 @@ static sl_tensor *cumulate(sl_eval *eval, const sl_op *op) {
 
 /* ---- windows ---- */
 
-static const int64_t *window_ints(sl_eval *eval, const sl_op *op, const char *name, int count) {
-    int found;
-    const int64_t *values = sl_op_ints(op, name, &found);
-    if (found != count) sl_eval_fail(eval, op, "`%s` has %d entries for %d spatial axes", name, found, count);
-    return values;
-}
 
 static sl_tensor *pool(sl_eval *eval, const sl_op *op) {
     const sl_tensor *x = sl_eval_operand(eval, op, 0);
     int spatial = x->rank - 2;
     if (spatial < 1) sl_eval_fail(eval, op, "x has rank %d; at least 3 is needed", x->rank);
-    const int64_t *window = window_ints(eval, op, "window", spatial), *strides = window_ints(eval, op, "strides", spatial);
-    const int64_t *dilations = window_ints(eval, op, "dilations", spatial), *low = window_ints(eval, op, "pads_low", spatial);
-    const int64_t *high = window_ints(eval, op, "pads_high", spatial);
+    const int64_t *window = sl_eval_window_ints(eval, op, "window", spatial, 1), *strides = sl_eval_window_ints(eval, op, "strides", spatial, 1);
+    const int64_t *dilations = sl_eval_window_ints(eval, op, "dilations", spatial, 1), *low = sl_eval_window_ints(eval, op, "pads_low", spatial, INT32_MIN);
+    const int64_t *high = sl_eval_window_ints(eval, op, "pads_high", spatial, INT32_MIN);
     int first = strcmp(sl_op_string(op, "layout", "nchw"), "nhwc") == 0 ? 1 : 2;
     int64_t shape[SL_MAX_RANK], own[SL_MAX_RANK], taps = 1;
     memcpy(shape, x->shape, sizeof shape);
@@ -198,7 +192,7 @@ static sl_tensor *pool(sl_eval *eval, const sl_op *op) {
         int64_t room = x->shape[first + s] + low[s] + high[s] - ((window[s] - 1) * dilations[s] + 1);
         if (room < 0) sl_eval_fail(eval, op, "the window does not fit spatial axis %d of size %lld", s, (long long)x->shape[first + s]);
         shape[first + s] = room / strides[s] + 1;
-        taps *= window[s];
+        if (!sl_size_mul(taps, window[s], &taps)) sl_eval_fail(eval, op, "the window is too large");
     }
     sl_op_kind kind = reduction_kind(sl_op_string(op, "kind", "max"));
     sl_element accumulator = accumulator_of(x->element);
@@ -206,7 +200,7 @@ static sl_tensor *pool(sl_eval *eval, const sl_op *op) {
     sl_lane start = identity_of(kind, x->element);
     sl_tensor *result = sl_eval_alloc(eval, op, x->element, x->rank, shape);
     int64_t index[SL_MAX_RANK] = {0}, count = sl_tensor_count(result);
-    sl_eval_step(eval, op, count < INT64_MAX / taps ? count * taps : INT64_MAX / 2);
+    sl_eval_step(eval, op, count < INT64_MAX / 2 / taps ? count * taps : INT64_MAX / 2);
     for (int64_t i = 0; i < count; i++) {
         sl_lane sum = start, value;
         int64_t tap[SL_MAX_RANK] = {0};
@@ -217,7 +211,7 @@ static sl_tensor *pool(sl_eval *eval, const sl_op *op) {
                 int s = d - first;
                 int64_t coordinate = s < 0 || s >= spatial ? index[d] : index[d] * strides[s] - low[s] + tap[s] * dilations[s];
                 inside = inside && coordinate >= 0 && coordinate < x->shape[d];
-                position += coordinate * own[d];
+                if (inside) position += coordinate * own[d];
             }
             if (!inside) continue;
             sl_lanes_load(x->element, x->data, position, 1, 1, &value);
@@ -273,6 +267,7 @@ static sl_tensor *determinant(sl_eval *eval, const sl_op *op) {
 }
 
 sl_tensor *sl_eval_reduce(sl_eval *eval, const sl_op *op) {
+    if (sl_eval_operand(eval, op, 0)->element == SL_ELEMENT_str) sl_eval_fail(eval, op, "%s is not defined on strings", sl_op_name(op));
     switch ((int)sl_op_get_kind(op)) {
     case SL_OP_tensor_reduce: return reduce(eval, op);
     case SL_OP_tensor_arg_reduce: return arg_reduce(eval, op);

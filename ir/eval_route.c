@@ -12,6 +12,7 @@ static sl_eval_plan *partition(sl_eval *eval, const sl_op *op) {
     if (keys->rank != 1 && keys->rank != 2) sl_eval_fail(eval, op, "keys must have rank 1 or 2, not %d", keys->rank);
     sl_eval_plan *plan = SL_NEW(eval->arena, sl_eval_plan);
     plan->branches = sl_type_branches(sl_value_type(sl_op_result(op, 0)));
+    if (plan->branches > 1 << 20) sl_eval_fail(eval, op, "a plan with %d branches", plan->branches);
     plan->rows = keys->shape[0];
     plan->choices = keys->rank == 2 ? keys->shape[1] : 1;
     int64_t count = sl_tensor_count(keys);

@@ -9,6 +9,13 @@ int64_t sl_tensor_count(const sl_tensor *tensor) {
     return count;
 }
 
+bool sl_shape_within(int rank, const int64_t *shape, int64_t limit) {
+    int64_t count = 1;
+    for (int axis = 0; axis < rank; axis++)
+        if (shape[axis] < 0 || (shape[axis] > 0 && !sl_size_mul(count, shape[axis], &count)) || count > limit) return false;
+    return true;
+}
+
 sl_tensor *sl_tensor_alloc(sl_arena *arena, sl_element element, int rank, const int64_t *shape) {
     sl_tensor *tensor = SL_NEW(arena, sl_tensor);
     tensor->element = element;
@@ -27,18 +34,24 @@ sl_tensor *sl_tensor_from_attr(sl_arena *arena, sl_attr data) {
     int rank = sl_type_rank(type);
     for (int axis = 0; axis < rank; axis++) shape[axis] = sl_type_static_dim(type, axis);
     sl_element element = sl_type_element(type);
-    if (!sl_attr_data_is_splat(data)) {   /* shares the constant's bytes: tensors that are values are not written to */
+    const void *bytes = sl_attr_data_bytes(data);
+    int width = sl_element_bits(element) / 8;
+    if (!sl_attr_data_is_splat(data) && (width <= 1 || (uintptr_t)bytes % (uintptr_t)width == 0)) {   /* shares the bytes: values are not written to */
         sl_tensor *tensor = SL_NEW(arena, sl_tensor);
         tensor->element = element;
         tensor->rank = rank;
         memcpy(tensor->shape, shape, sizeof(int64_t) * (size_t)rank);
-        tensor->data = (void *)sl_attr_data_bytes(data);
+        tensor->data = (void *)bytes;
         tensor->size = sl_attr_data_size(data);
         return tensor;
     }
     sl_tensor *tensor = sl_tensor_alloc(arena, element, rank, shape);
     int64_t count = sl_tensor_count(tensor);
-    if (count > 0) sl_copy_elements(element, tensor->data, 0, sl_attr_data_bytes(data), 0, 1);
+    if (!sl_attr_data_is_splat(data)) {   /* not aligned: part of a mapped file */
+        if (tensor->size > 0) memcpy(tensor->data, bytes, (size_t)tensor->size);
+        return tensor;
+    }
+    if (count > 0) sl_copy_elements(element, tensor->data, 0, bytes, 0, 1);
     for (int64_t done = 1; done < count;) {   /* doubling */
         int64_t run = done < count - done ? done : count - done;
         sl_copy_elements(element, tensor->data, done, tensor->data, 0, run);

@@ -107,7 +107,10 @@ static bool fold(sl_op *op, sl_arena *arena, int64_t max_elements, sl_attr *resu
             operands[i] = sl_tensor_alloc(arena, sl_type_element(sl_attr_get_type(constants[i])), 0, NULL);
             sl_copy_elements(operands[i]->element, operands[i]->data, 0, sl_attr_data_bytes(constants[i]), 0, 1);
         } else {
-            if (sl_type_static_count(sl_attr_get_type(constants[i])) > 1ll << 28) return false;
+            sl_type type = sl_attr_get_type(constants[i]);
+            int64_t shape[SL_MAX_RANK];
+            for (int axis = 0; axis < sl_type_rank(type); axis++) shape[axis] = sl_type_static_dim(type, axis);
+            if (!sl_shape_within(sl_type_rank(type), shape, 1ll << 28)) return false;
             operands[i] = sl_tensor_from_attr(arena, constants[i]);
         }
     }

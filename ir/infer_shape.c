@@ -69,6 +69,9 @@ bool sl_infer_from_dims(sl_infer_request *request) {
     sl_attr dims = sl_infer_attr(request, "dims"), scalar = sl_infer_attr(request, "scalar");
     if (!dims || sl_attr_get_kind(dims) != SL_ATTR_ARRAY)
         return sl_infer_fail(request, "attribute `dims` must be an array of expressions");
+    for (int i = 0; i < sl_attr_count(dims); i++)
+        if (sl_attr_get_kind(sl_attr_item(dims, i)) != SL_ATTR_EXPR)
+            return sl_infer_fail(request, "entry %d of attribute `dims` must be an expression", i);
     if (scalar && sl_attr_get_kind(scalar) == SL_ATTR_BOOL && sl_attr_get_bool(scalar)) {
         if (sl_attr_count(dims) != 1)
             return sl_infer_fail(request, "a scalar takes one expression, not %d", sl_attr_count(dims));
