@@ -358,6 +358,7 @@ static void decide_component(layout *l, int root, const int *members, int count)
     const char *reason = sl_arena_printf(l->arena, "%s (%d ops, %d convolutions, %d transposes at the edges)", choice.reason, count, p.convs, p.transposes);
     sl_pass_decide(l->pass, l->ops[members[0]], names[choice.index], reason);
     if (choice.index == 0) return;
+    l->lasts = 0;               /* what another component made of a value may stand behind this one's ops, or in another block */
     for (int m = 0; m < count; m++) convert(l, l->ops[members[m]]);
     for (int m = count - 1; m >= 0; m--) release(l, l->ops[members[m]]);
 }
