@@ -24,3 +24,34 @@ class Graph:
         outputs = [outputs] if isinstance(outputs, str) else outputs
         self.nodes.append((name or outputs[0], op, inputs, outputs, attributes))
         return outputs[0]
+
+    def body(self):
+        result = {}
+        if self.inputs:
+            result["inputs"] = self.inputs
+        result["outputs"] = self.outputs
+        if self.inline:
+            result["initializers"] = {name: {"type": element, "data": values} for name, (values, element) in self.inline.items()}
+        result["nodes"] = []
+        for name, op, inputs, outputs, attributes in self.nodes:
+            node = {"op": op, "name": name, "inputs": inputs, "outputs": outputs}
+            if attributes:
+                node["attributes"] = {key: value.body() if isinstance(value, Graph) else {"element": value} if op == "Cast" else value for key, value in attributes.items()}
+            result["nodes"].append(node)
+        return result
+
+    def text(self, safetensors):
+        model = {"format": "sluice-graph", "version": 1, "name": self.name, "opset": 21, "safetensors": safetensors, **self.body()}
+        return lay_out(model, 0) + "\n"
+
+
+def lay_out(value, indent):
+    """JSON with one node a line: short things stay on one line, long ones are opened up."""
+    flat = json.dumps(value)
+    if len(flat) + indent <= 150:
+        return flat
+    pad = " " * (indent + 2)
+    if isinstance(value, dict):
+        rows = [f"{pad}{json.dumps(key)}: {lay_out(item, indent + 2)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(rows) + "\n" + " " * indent + "}"
+    return "[\n" + ",\n".join(pad + lay_out(item, indent + 2) for item in value) + "\n" + " " * indent + "]"

@@ -205,7 +205,7 @@ def export_moe(model):
         g.node("Mul", [f"hit{e}", "gates"], f"weights{e}")
         g.node("ReduceSum", [f"weights{e}", "axis1"], f"gate{e}", keepdims=1)
         g.node("ReduceMax", [f"hit{e}"], f"any{e}", keepdims=0)
-        g.node("Cast", [f"any{e}"], f"use{e}", to="bool")
+        g.node("Cast", [f"any{e}"], f"use{e}", to="i1")
         run, skip = Graph(f"expert{e}"), Graph(f"no_expert{e}")
         run.node("Gemm", ["tokens", f"up{e}.weight", f"up{e}.bias"], f"up_out{e}", transB=1, name=f"expert{e}_up")
         run.node("Relu", [f"up_out{e}"], f"hidden{e}")
