@@ -8,121 +8,53 @@
  * Output invariant: @main's block arguments are the model's inputs that are no initializers, in order; every op carries the location of the
  * node it came from; results carry the tensor names of the model.
  */
-#include "import_internal.h"
-#include <setjmp.h>
+#include "import_driver.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NESTING = 200, MAX_OUTPUTS = 4096 };
-
-/* ---- the table ---- */
-
-typedef struct table_row { const char *op, *domain; int since, until; im_function function; const char *note; } table_row;
-static const table_row table[] = {
-#define SL_IMPORT(op, domain, since, until, function, note) {op, domain, since, until, im_op_##function, note},
-#include "import.def"
-#undef SL_IMPORT
-};
-enum { TABLE_SIZE = sizeof(table) / sizeof(table[0]) };
-
-int sl_import_table_size(void) { return TABLE_SIZE; }
-
-sl_import_info sl_import_table_row(int index)
-{
-    const table_row *row = &table[index];
-    return (sl_import_info){row->op, row->domain, row->since, row->until, row->note};
-}
-
-static const char *canonical_domain(const char *domain) { return !domain || strcmp(domain, "ai.onnx") == 0 ? "" : domain; }
-
-/* The row for an operator at a version; *known says whether any version of it is in the table. */
-static const table_row *find_row(const char *op, const char *domain, int64_t version, bool *known)
-{
-    *known = false;
-    for (int i = 0; i < TABLE_SIZE; i++) {
-        const table_row *row = &table[i];
-        if (strcmp(row->op, op) != 0 || strcmp(row->domain, domain) != 0) continue;
-        *known = true;
-        if (version >= row->since && (row->until == 0 || version <= row->until)) return row;
-    }
-    return NULL;
-}
-
-/* ---- state ---- */
-
-typedef struct frame {                    /* of an inlined model-local function */
-    struct frame *outer;
-    const sl_graph_function *function;
-    int param_count; const sl_param *params;         /* the call's, already resolved */
-} frame;
-
-typedef struct slot { const char *name; const im_item *item; } slot;
-
-struct im_scope {
-    im_scope *outer;                       /* names not found here are looked up there; NULL in functions */
-    const sl_node *nodes; int node_count;  /* of the graph; NULL in scopes that only add names */
-    int output_count; const sl_value_info *outputs;
-    bool *done;                            /* per node: imported or claimed by a sinking */
-    int next;                              /* first node not yet passed */
-    slot *slots; size_t slot_count, capacity;
-};
-
-struct sl_import {
-    sl_context *context;
-    const sl_model *model;
-    const sl_import_options *options;
-    sl_module *module;
-    sl_arena *arena;
-    sl_builder builder;
-    jmp_buf *failure;                      /* where im_fail goes */
-    frame *frame;
-    int depth, muted;
-    bool failed;
-};
-
 static uint64_t hash_name(const char *name) { return sl_hash_bytes(name, strlen(name), 0); }
 
-static slot *find_slot(const im_scope *scope, const char *name)
+static im_slot *find_slot(const im_scope *scope, const char *name)
 {
     if (scope->capacity == 0) return NULL;
     for (size_t i = hash_name(name) & (scope->capacity - 1);; i = (i + 1) & (scope->capacity - 1))
         if (!scope->slots[i].name || strcmp(scope->slots[i].name, name) == 0) return &scope->slots[i];
 }
 
-static void scope_define(sl_import *im, im_scope *scope, const char *name, const im_item *item)
+void im_scope_define(sl_import *im, im_scope *scope, const char *name, const im_item *item)
 {
     if ((scope->slot_count + 1) * 2 > scope->capacity) {
         im_scope old = *scope;
         scope->capacity = old.capacity ? old.capacity * 2 : 32;
-        scope->slots = SL_NEW_ARRAY(im->arena, slot, scope->capacity);
+        scope->slots = SL_NEW_ARRAY(im->arena, im_slot, scope->capacity);
         for (size_t i = 0; i < old.capacity; i++)
             if (old.slots[i].name) *find_slot(scope, old.slots[i].name) = old.slots[i];
     }
-    slot *found = find_slot(scope, name);
+    im_slot *found = find_slot(scope, name);
     if (!found->name) scope->slot_count++;
-    *found = (slot){name, item};
+    *found = (im_slot){name, item};
 }
 
 static const im_item *scope_find(const im_scope *scope, const char *name)
 {
     for (; scope; scope = scope->outer) {
-        const slot *found = find_slot(scope, name);
+        const im_slot *found = find_slot(scope, name);
         if (found && found->name) return found->item;
     }
     return NULL;
 }
 
-static im_scope *scope_create(sl_import *im, im_scope *outer)
+im_scope *im_scope_create(sl_import *im, im_scope *outer)
 {
     im_scope *scope = SL_NEW(im->arena, im_scope);
     scope->outer = outer;
     return scope;
 }
 
-SL_PRINTF(3, 4) static void report(sl_import *im, const sl_place *place, const char *format, ...)
+SL_PRINTF(3, 4) void im_report(sl_import *im, const sl_place *place, const char *format, ...)
 {
+    if (im->muted) return;                 /* a guess that may fail: its caller decides */
     im->failed = true;
-    if (im->muted) return;
     va_list arguments;
     va_start(arguments, format);
     char buffer[1024];
@@ -131,7 +63,7 @@ SL_PRINTF(3, 4) static void report(sl_import *im, const sl_place *place, const c
     sl_diag_report(sl_context_sink(im->context), SL_SEVERITY_ERROR, place, "%s", buffer);
 }
 
-static sl_place node_place(const sl_import *im, const sl_node *node)
+sl_place im_node_place(const sl_import *im, const sl_node *node)
 {
     sl_place place = node->place;
     if (!place.file) place.file = im->model->path;
@@ -147,8 +79,8 @@ _Noreturn void im_fail(im_node *n, const char *format, ...)
     char buffer[1024];
     vsnprintf(buffer, sizeof buffer, format, arguments);
     va_end(arguments);
-    sl_place place = node_place(n->import, n->node);
-    report(n->import, &place, "%s", buffer);
+    sl_place place = im_node_place(n->import, n->node);
+    im_report(n->import, &place, "%s", buffer);
     longjmp(*n->import->failure, 1);
 }
 
@@ -156,102 +88,9 @@ _Noreturn void im_fail_constant(im_node *n, const char *what) { im_fail(n, "%s m
 
 void im_mute(im_node *n, bool muted) { n->import->muted += muted ? 1 : -1; }
 
-/* ---- versions ---- */
-
-static int64_t domain_version(const sl_import *im, const char *domain)
-{
-    const sl_opset *opsets = im->model->opsets;
-    int count = im->model->opset_count;
-    const struct frame *f = im->frame;
-    if (f && f->function->opset_count) opsets = f->function->opsets, count = f->function->opset_count;
-    for (int i = 0; i < count; i++)
-        if (strcmp(canonical_domain(opsets[i].domain), domain) == 0) return opsets[i].version;
-    return domain[0] ? 1 : -1;
-}
-
-static const sl_graph_function *find_function(const sl_import *im, const sl_node *node)
-{
-    for (int i = 0; i < im->model->function_count; i++) {
-        const sl_graph_function *f = &im->model->functions[i];
-        if (strcmp(f->name, node->op) == 0 && strcmp(canonical_domain(f->domain), canonical_domain(node->domain)) == 0) return f;
-    }
-    return NULL;
-}
-
-/* ---- the look-up of all operators before anything is built ---- */
-
-typedef struct missing { const char *op, *domain; int count; const sl_node *first; int64_t version; bool known; } missing;
-typedef struct survey { sl_import *im; SL_VEC(missing) missing; SL_VEC(const sl_graph_function *) seen; } survey;
-
-static void survey_nodes(survey *s, int count, const sl_node *nodes, int depth);
-
-static void survey_graph(survey *s, const sl_graph *graph, int depth) { survey_nodes(s, graph->node_count, graph->nodes, depth + 1); }
-
-static void survey_function(survey *s, const sl_graph_function *function, int depth)
-{
-    for (size_t i = 0; i < s->seen.count; i++)
-        if (s->seen.data[i] == function) return;
-    SL_PUSH(s->im->arena, &s->seen, function);
-    frame inner = {.outer = s->im->frame, .function = function};
-    s->im->frame = &inner;
-    survey_nodes(s, function->node_count, function->nodes, depth + 1);
-    s->im->frame = inner.outer;
-}
-
-static void survey_nodes(survey *s, int count, const sl_node *nodes, int depth)
-{
-    if (depth > MAX_NESTING) {
-        sl_place place = {.file = s->im->model->path};
-        if (!s->im->failed) report(s->im, &place, "graphs are nested more than %d deep", MAX_NESTING);
-        return;
-    }
-    for (int i = 0; i < count; i++) {
-        const sl_node *node = &nodes[i];
-        const sl_graph_function *function = find_function(s->im, node);
-        if (function) {
-            survey_function(s, function, depth);
-        } else {
-            const char *domain = canonical_domain(node->domain);
-            int64_t version = domain_version(s->im, domain);
-            bool known;
-            const table_row *row = version < 0 ? NULL : find_row(node->op, domain, version, &known);
-            if (version < 0) known = false;
-            if (!row) {
-                size_t k = 0;
-                while (k < s->missing.count && (strcmp(s->missing.data[k].op, node->op) != 0 || strcmp(s->missing.data[k].domain, domain) != 0)) k++;
-                if (k < s->missing.count) s->missing.data[k].count++;
-                else SL_PUSH(s->im->arena, &s->missing, (missing){node->op, domain, 1, node, version, known});
-            }
-        }
-        for (int p = 0; p < node->param_count; p++) {
-            if (node->params[p].kind == SL_PARAM_GRAPH && node->params[p].graph) survey_graph(s, node->params[p].graph, depth);
-            if (node->params[p].kind == SL_PARAM_GRAPHS)
-                for (int64_t g = 0; g < node->params[p].count; g++) survey_graph(s, node->params[p].graphs[g], depth);
-        }
-    }
-}
-
-static void report_missing(survey *s)
-{
-    for (size_t i = 0; i < s->missing.count; i++) {
-        const missing *m = &s->missing.data[i];
-        sl_place place = node_place(s->im, m->first);
-        char others[64] = "";
-        if (m->count > 1) snprintf(others, sizeof others, " (used by %d nodes)", m->count);
-        if (m->version < 0) {
-            report(s->im, &place, "operator %s%s: the model imports no version of the domain '%s'", m->op, others, m->domain[0] ? m->domain : "ai.onnx");
-        } else if (m->known) {
-            report(s->im, &place, "operator %s is not supported in version %lld of its domain%s", m->op, (long long)m->version, others);
-        } else {
-            report(s->im, &place, "operator %s%s%s is not supported%s: there is no row for it in the import table (see `sluice ops`)",
-                   m->domain, m->domain[0] ? "." : "", m->op, others);
-        }
-    }
-}
-
 /* ---- nodes ---- */
 
-static const im_item *broken_item(sl_import *im)
+const im_item *im_broken_item(sl_import *im)
 {
     im_item *item = SL_NEW(im->arena, im_item);
     item->kind = IM_BROKEN;
@@ -301,42 +140,42 @@ static void resolve_params(sl_import *im, const sl_node *node, int *count, const
     }
 }
 
-static bool import_nodes(sl_import *im, im_scope *scope);
+bool im_import_nodes(sl_import *im, im_scope *scope);
 
 static bool import_function_call(sl_import *im, im_node *n, const sl_graph_function *function)
 {
-    sl_place place = node_place(im, n->node);
-    if (++im->depth > MAX_NESTING) {
-        report(im, &place, "model-local functions call each other more than %d deep (or without end)", MAX_NESTING);
+    sl_place place = im_node_place(im, n->node);
+    if (++im->depth > IM_MAX_NESTING) {
+        im_report(im, &place, "model-local functions call each other more than %d deep (or without end)", IM_MAX_NESTING);
         im->depth--;
         return false;
     }
-    frame inner = {im->frame, function, n->param_count, n->params};
-    im_scope *scope = scope_create(im, NULL);
+    im_frame inner = {im->frame, function, n->param_count, n->params};
+    im_scope *scope = im_scope_create(im, NULL);
     for (int i = 0; i < function->input_count; i++)
-        if (i < n->input_count && n->inputs[i]) scope_define(im, scope, function->inputs[i], n->inputs[i]);
-        else scope_define(im, scope, function->inputs[i], NULL);
+        if (i < n->input_count && n->inputs[i]) im_scope_define(im, scope, function->inputs[i], n->inputs[i]);
+        else im_scope_define(im, scope, function->inputs[i], NULL);
     scope->nodes = function->nodes;
     scope->node_count = function->node_count;
     scope->done = SL_NEW_ARRAY(im->arena, bool, function->node_count + 1);
     im->frame = &inner;
-    bool good = import_nodes(im, scope);
+    bool good = im_import_nodes(im, scope);
     im->frame = inner.outer;
     im->depth--;
     for (int i = 0; i < n->output_count && i < function->output_count; i++) {
         n->outputs[i] = scope_find(scope, function->outputs[i]);
         if (!n->outputs[i] && good) {
-            report(im, &place, "function %s does not compute its output '%s'", function->name, function->outputs[i]);
+            im_report(im, &place, "function %s does not compute its output '%s'", function->name, function->outputs[i]);
             good = false;
         }
     }
     return good;
 }
 
-static void define_output(sl_import *im, im_scope *scope, const char *name, const im_item *item)
+void im_define_output(sl_import *im, im_scope *scope, const char *name, const im_item *item)
 {
     if (item->kind == IM_TENSOR && !im->frame && !sl_value_name(item->value)) sl_value_set_name(item->value, sl_context_intern(im->context, name));
-    scope_define(im, scope, name, item);
+    im_scope_define(im, scope, name, item);
 }
 
 /* Looks the operands up; false when one is broken or missing (the latter is reported). */
@@ -349,12 +188,12 @@ static bool gather_inputs(sl_import *im, im_scope *scope, im_node *n)
         if (!node->inputs[i] || !node->inputs[i][0]) continue;
         bool defined = false;
         for (const im_scope *s = scope; s && !defined; s = s->outer) {
-            const slot *found = find_slot(s, node->inputs[i]);
+            const im_slot *found = find_slot(s, node->inputs[i]);
             if (found && found->name) defined = true, inputs[i] = found->item;
         }
         if (!defined) {
-            sl_place place = node_place(im, node);
-            report(im, &place, "operand %d, '%s', is not defined before this node", i, node->inputs[i]);
+            sl_place place = im_node_place(im, node);
+            im_report(im, &place, "operand %d, '%s', is not defined before this node", i, node->inputs[i]);
             good = false;
         } else if (inputs[i] && inputs[i]->kind == IM_BROKEN) {
             good = false;
@@ -377,18 +216,17 @@ static bool import_node(sl_import *im, im_scope *scope, const sl_node *node)
     if (good) {
         sl_loc outer_loc = im->builder.loc;
         sl_builder saved = im->builder;
-        struct frame *saved_frame = im->frame;
+        struct im_frame *saved_frame = im->frame;
         int saved_depth = im->depth, saved_muted = im->muted;
         im->builder.loc = node->loc ? node->loc : sl_loc_node(im->context, im->model->path, node->name, node->op);
-        const sl_graph_function *function = find_function(im, node);
+        const sl_graph_function *function = im_find_local(im, node);
         if (function) {
             good = import_function_call(im, n, function);
         } else {
-            const char *domain = canonical_domain(node->domain);
-            n->opset = domain_version(im, domain);
-            bool known;
-            const table_row *row = find_row(node->op, domain, n->opset, &known);
-            good = row && call_guarded(im, row->function, n);
+            const char *domain = im_domain(node->domain);
+            n->opset = im_domain_version(im, domain);
+            im_function import = im_find_function(node->op, domain, n->opset);
+            good = import && call_guarded(im, import, n);
         }
         if (!good) {
             im->builder = saved;
@@ -401,23 +239,22 @@ static bool import_node(sl_import *im, im_scope *scope, const sl_node *node)
     for (int i = 0; i < node->output_count; i++) {
         if (!node->outputs[i] || !node->outputs[i][0]) continue;
         if (good && !n->outputs[i]) {
-            sl_place place = node_place(im, node);
-            report(im, &place, "output %d, '%s', is not supported by the import of %s", i, node->outputs[i], node->op);
+            sl_place place = im_node_place(im, node);
+            im_report(im, &place, "output %d, '%s', is not supported by the import of %s", i, node->outputs[i], node->op);
             good = false;
         }
-        define_output(im, scope, node->outputs[i], good ? n->outputs[i] : broken_item(im));
+        im_define_output(im, scope, node->outputs[i], good ? n->outputs[i] : im_broken_item(im));
     }
-    if (!good) im->failed = true;
+    if (!good && !im->muted) im->failed = true;
     return good;
 }
 
-static bool import_nodes(sl_import *im, im_scope *scope)
+bool im_import_nodes(sl_import *im, im_scope *scope)
 {
     bool good = true;
     for (int i = 0; i < scope->node_count; i++) {
         if (scope->done[i]) continue;
         scope->done[i] = true;
-        scope->next = i + 1;
         if (!import_node(im, scope, &scope->nodes[i])) good = false;
     }
     return good;
@@ -441,19 +278,19 @@ static void define_initializers(sl_import *im, im_scope *scope, const sl_graph *
             im_item *item = SL_NEW(im->arena, im_item);
             item->kind = IM_TEXT;
             item->text = tensor;
-            scope_define(im, scope, tensor->name, item);
+            im_scope_define(im, scope, tensor->name, item);
             continue;
         }
         sl_type type = sl_type_tensor_static(im->context, tensor->element, tensor->rank, tensor->shape);
         sl_value *value = sl_build_constant(&im->builder, sl_attr_data(im->context, type, tensor->data, tensor->size));
         sl_value_set_name(value, sl_context_intern(im->context, tensor->name));
-        scope_define(im, scope, tensor->name, item_of_value(im, value));
+        im_scope_define(im, scope, tensor->name, item_of_value(im, value));
     }
 }
 
 static im_scope *graph_scope(sl_import *im, im_scope *outer, const sl_graph *graph)
 {
-    im_scope *scope = scope_create(im, outer);
+    im_scope *scope = im_scope_create(im, outer);
     scope->nodes = graph->nodes;
     scope->node_count = graph->node_count;
     scope->outputs = graph->outputs;
@@ -462,7 +299,7 @@ static im_scope *graph_scope(sl_import *im, im_scope *outer, const sl_graph *gra
     return scope;
 }
 
-static bool graph_outputs(sl_import *im, im_scope *scope, const sl_place *place, const im_item **outputs)
+bool im_graph_outputs(sl_import *im, im_scope *scope, const sl_place *place, const im_item **outputs)
 {
     bool good = true;
     for (int i = 0; i < scope->output_count; i++) {
@@ -470,7 +307,7 @@ static bool graph_outputs(sl_import *im, im_scope *scope, const sl_place *place,
         if (!outputs[i]) {
             sl_place at = scope->outputs[i].place.file || !place ? scope->outputs[i].place : *place;
             if (!at.file) at.file = im->model->path;
-            report(im, &at, "graph output '%s' is not computed by any node", scope->outputs[i].name);
+            im_report(im, &at, "graph output '%s' is not computed by any node", scope->outputs[i].name);
             good = false;
         } else if (outputs[i]->kind == IM_BROKEN) {
             good = false;
@@ -484,13 +321,13 @@ bool im_graph_inline(im_node *n, const sl_graph *graph, int input_count, const i
     sl_import *im = n->import;
     if (input_count != graph->input_count)
         im_fail(n, "the body '%s' has %d inputs, but is given %d", graph->name ? graph->name : "", graph->input_count, input_count);
-    if (++im->depth > MAX_NESTING) im_fail(n, "graphs are nested more than %d deep", MAX_NESTING);
+    if (++im->depth > IM_MAX_NESTING) im_fail(n, "graphs are nested more than %d deep", IM_MAX_NESTING);
     im_scope *scope = graph_scope(im, n->scope, graph);
     define_initializers(im, scope, graph);
-    for (int i = 0; i < input_count; i++) scope_define(im, scope, graph->inputs[i].name, inputs[i]);
-    bool good = import_nodes(im, scope);
-    sl_place place = node_place(im, n->node);
-    good = graph_outputs(im, scope, &place, outputs) && good;
+    for (int i = 0; i < input_count; i++) im_scope_define(im, scope, graph->inputs[i].name, inputs[i]);
+    bool good = im_import_nodes(im, scope);
+    sl_place place = im_node_place(im, n->node);
+    good = im_graph_outputs(im, scope, &place, outputs) && good;
     im->depth--;
     return good;
 }
@@ -503,103 +340,6 @@ bool im_graph_into(im_node *n, const sl_graph *graph, sl_block *block, int input
     bool good = im_graph_inline(n, graph, input_count, inputs, outputs);
     *n->builder = saved;
     return good;
-}
-
-/* ---- sinking: the nodes behind a conditional whose branches give different ranks are imported once in each branch ---- */
-
-static bool name_in(const char *name, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(name, names[i]) == 0) return true;
-    return false;
-}
-
-typedef struct name_list { const char **data; size_t count, capacity; } name_list;
-
-static bool graph_reads(const sl_graph *graph, const name_list *names);
-
-static bool node_reads(const sl_node *node, const name_list *names)
-{
-    for (int i = 0; i < node->input_count; i++)
-        if (node->inputs[i] && name_in(node->inputs[i], names->data, names->count)) return true;
-    for (int p = 0; p < node->param_count; p++) {
-        if (node->params[p].kind == SL_PARAM_GRAPH && node->params[p].graph && graph_reads(node->params[p].graph, names)) return true;
-        for (int64_t g = 0; node->params[p].kind == SL_PARAM_GRAPHS && g < node->params[p].count; g++)
-            if (graph_reads(node->params[p].graphs[g], names)) return true;
-    }
-    return false;
-}
-
-/* Shadowing inside of the graph is not looked at: a node too many is sunk at worst. */
-static bool graph_reads(const sl_graph *graph, const name_list *names)
-{
-    for (int i = 0; i < graph->node_count; i++)
-        if (node_reads(&graph->nodes[i], names)) return true;
-    for (int i = 0; i < graph->output_count; i++)
-        if (name_in(graph->outputs[i].name, names->data, names->count)) return true;
-    return false;
-}
-
-/* Finds the nodes that depend on n's outputs, imports those behind n that do not, and says which graph outputs the dependent ones compute. */
-im_sinking im_sink_plan(im_node *n)
-{
-    sl_import *im = n->import;
-    im_scope *scope = n->scope;
-    name_list names = {0};
-    for (int i = 0; i < n->node->output_count; i++)
-        if (im_wants(n, i)) SL_PUSH(im->arena, &names, n->node->outputs[i]);
-    SL_VEC(const sl_node *) sunk = {0};
-    for (int i = 0; i < scope->node_count; i++) {
-        if (scope->done[i] || !node_reads(&scope->nodes[i], &names)) continue;
-        scope->done[i] = true;
-        SL_PUSH(im->arena, &sunk, &scope->nodes[i]);
-        for (int k = 0; k < scope->nodes[i].output_count; k++)
-            if (scope->nodes[i].outputs[k] && scope->nodes[i].outputs[k][0]) SL_PUSH(im->arena, &names, scope->nodes[i].outputs[k]);
-    }
-    if (!import_nodes(im, scope)) longjmp(*im->failure, 1);
-    name_list outputs = {0};
-    for (int i = 0; i < scope->output_count; i++)
-        if (name_in(scope->outputs[i].name, names.data, names.count) && !name_in(scope->outputs[i].name, outputs.data, outputs.count))
-            SL_PUSH(im->arena, &outputs, scope->outputs[i].name);
-    return (im_sinking){(int)sunk.count, sunk.data, (int)outputs.count, outputs.data};
-}
-
-bool im_sink_into(im_node *n, const im_sinking *plan, sl_block *block, const im_item *const *outputs, const im_item **results)
-{
-    sl_import *im = n->import;
-    if (++im->depth > 24) im_fail(n, "more than 24 conditionals in a row whose branches have different ranks");
-    sl_builder saved = *n->builder;
-    n->builder->block = block;
-    n->builder->before = NULL;
-    im_scope *scope = scope_create(im, n->scope);
-    for (int i = 0; i < n->node->output_count; i++)
-        if (im_wants(n, i)) scope_define(im, scope, n->node->outputs[i], outputs[i]);
-    sl_node *nodes = SL_NEW_ARRAY(im->arena, sl_node, plan->node_count + 1);
-    sl_value_info *infos = SL_NEW_ARRAY(im->arena, sl_value_info, plan->name_count + 1);
-    for (int i = 0; i < plan->node_count; i++) nodes[i] = *plan->nodes[i];
-    for (int i = 0; i < plan->name_count; i++) infos[i].name = plan->names[i];
-    scope->nodes = nodes;
-    scope->node_count = plan->node_count;
-    scope->done = SL_NEW_ARRAY(im->arena, bool, plan->node_count + 1);
-    scope->outputs = infos;
-    scope->output_count = plan->name_count;
-    bool good = import_nodes(im, scope);
-    sl_place place = node_place(im, n->node);
-    good = graph_outputs(im, scope, &place, results) && good;
-    *n->builder = saved;
-    im->depth--;
-    return good;
-}
-
-void im_sink_finish(im_node *n, const im_sinking *plan, const im_item *const *results)
-{
-    for (int i = 0; i < plan->name_count; i++) define_output(n->import, n->scope, plan->names[i], results[i]);
-    for (int i = 0; i < n->node->output_count; i++) {             /* n's own outputs: the result where it is a graph output, else never read again */
-        if (!im_wants(n, i)) continue;
-        for (int k = 0; k < plan->name_count; k++)
-            if (strcmp(plan->names[k], n->node->outputs[i]) == 0) n->outputs[i] = results[k];
-        if (!n->outputs[i]) n->outputs[i] = broken_item(n->import);
-    }
 }
 
 /* ---- inputs of the model ---- */
@@ -632,11 +372,11 @@ static bool collect_bindings(sl_import *im, const sl_graph *graph, bindings *b)
             if (strcmp(graph->inputs[i].name, o->shape_names[s]) == 0) info = &graph->inputs[i];
         sl_place place = {.file = im->model->path};
         if (!info) {
-            report(im, &place, "a shape is given for '%s', but the model has no such input", o->shape_names[s]);
+            im_report(im, &place, "a shape is given for '%s', but the model has no such input", o->shape_names[s]);
             good = false;
         } else if (info->type && sl_type_is_tensor(info->type) && sl_type_is_ranked(info->type)) {
             if (sl_type_rank(info->type) != o->shape_ranks[s]) {
-                report(im, &place, "the shape given for input '%s' has %d dims, the model declares %d", info->name, o->shape_ranks[s], sl_type_rank(info->type));
+                im_report(im, &place, "the shape given for input '%s' has %d dims, the model declares %d", info->name, o->shape_ranks[s], sl_type_rank(info->type));
                 good = false;
                 continue;
             }
@@ -645,7 +385,7 @@ static bool collect_bindings(sl_import *im, const sl_graph *graph, bindings *b)
                 int64_t known;
                 if (o->shapes[s][d] < 0) continue;
                 if (sl_expr_is_const(dim, &known) && known != o->shapes[s][d]) {
-                    report(im, &place, "the shape given for input '%s' has %lld at dim %d, the model declares %lld", info->name, (long long)o->shapes[s][d], d, (long long)known);
+                    im_report(im, &place, "the shape given for input '%s' has %lld at dim %d, the model declares %lld", info->name, (long long)o->shapes[s][d], d, (long long)known);
                     good = false;
                 }
                 bind(b, dim, o->shapes[s][d]);
@@ -660,12 +400,12 @@ static sl_type input_type(sl_import *im, const sl_value_info *info, bindings *b)
 {
     sl_place place = info->place;
     if (!place.file) place.file = im->model->path;
-    if (!info->type) return report(im, &place, "input '%s' has no declared type", info->name), NULL;
+    if (!info->type) return im_report(im, &place, "input '%s' has no declared type", info->name), NULL;
     if (!sl_type_is_tensor(info->type)) {
-        report(im, &place, "input '%s' is a sequence or an optional: only tensors can be inputs of a compiled program", info->name);
+        im_report(im, &place, "input '%s' is a sequence or an optional: only tensors can be inputs of a compiled program", info->name);
         return NULL;
     }
-    if (sl_type_element(info->type) == SL_ELEMENT_str) return report(im, &place, "input '%s' holds strings: string tensors are not supported", info->name), NULL;
+    if (sl_type_element(info->type) == SL_ELEMENT_str) return im_report(im, &place, "input '%s' holds strings: string tensors are not supported", info->name), NULL;
     int rank;
     sl_expr dims[SL_MAX_RANK];
     if (!sl_type_is_ranked(info->type)) {
@@ -701,9 +441,7 @@ static bool import_main(sl_import *im)
 {
     const sl_graph *graph = im->model->graph;
     sl_context *context = im->context;
-    survey s = {.im = im};
-    survey_nodes(&s, graph->node_count, graph->nodes, 0);
-    report_missing(&s);
+    im_survey(im);
 
     bindings *b = SL_NEW(im->arena, bindings);
     b->context = context;
@@ -746,16 +484,16 @@ static bool import_main(sl_import *im)
     for (size_t i = 0; i < inputs.count; i++) {
         sl_value *argument = sl_block_add_argument(block, types.data[i]);
         sl_value_set_name(argument, sl_context_intern(context, names[i]));
-        scope_define(im, scope, names[i], item_of_value(im, argument));
+        im_scope_define(im, scope, names[i], item_of_value(im, argument));
     }
     define_initializers(im, scope, graph);
     for (int i = 0; i < graph->input_count; i++) {
         const sl_tensor *value = fixed_value(im, graph->inputs[i].name);
-        if (value) scope_define(im, scope, graph->inputs[i].name, item_of_value(im, sl_build_constant(&im->builder, sl_tensor_to_attr(context, value))));
+        if (value) im_scope_define(im, scope, graph->inputs[i].name, item_of_value(im, sl_build_constant(&im->builder, sl_tensor_to_attr(context, value))));
     }
-    bool good = import_nodes(im, scope);
+    bool good = im_import_nodes(im, scope);
     const im_item **outputs = SL_NEW_ARRAY(im->arena, const im_item *, graph->output_count + 1);
-    good = graph_outputs(im, scope, NULL, outputs) && good;
+    good = im_graph_outputs(im, scope, NULL, outputs) && good;
     if (!good) return false;
     sl_value **results = SL_NEW_ARRAY(im->arena, sl_value *, graph->output_count + 1);
     for (int i = 0; i < graph->output_count; i++) {
@@ -764,7 +502,7 @@ static bool import_main(sl_import *im)
         const im_item *item = outputs[i];
         if (item->kind == IM_OPTIONAL && item->count == 1) item = item->items[0];
         if (item->kind != IM_TENSOR) {
-            report(im, &place, "output '%s' is %s: only tensors can be outputs of a compiled program", graph->outputs[i].name,
+            im_report(im, &place, "output '%s' is %s: only tensors can be outputs of a compiled program", graph->outputs[i].name,
                    item->kind == IM_LIST ? "a sequence" : item->kind == IM_TEXT ? "a string tensor" : "an empty optional");
             good = false;
             continue;

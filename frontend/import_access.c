@@ -109,7 +109,7 @@ const im_item *im_item_list(im_node *n, int count, const im_item *const *items)
     im_item *item = SL_NEW(n->arena, im_item);
     item->kind = IM_LIST;
     item->count = count;
-    item->items = sl_arena_copy(n->arena, items, sizeof(*items) * (size_t)(count ? count : 1));
+    if (count) item->items = sl_arena_copy(n->arena, items, sizeof(*items) * (size_t)count);
     return item;
 }
 

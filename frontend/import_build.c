@@ -35,6 +35,14 @@ static void fold(im_node *n, sl_op *op, sl_value **results)
     sl_op_erase(op);
 }
 
+/* Sizes that the model computes or lists may be negative: caught here, where every type is made. */
+static void check_dims(im_node *n, sl_type type)
+{
+    if (!sl_type_is_tensor(type) || !sl_type_is_ranked(type)) return;
+    for (int i = 0; i < sl_type_rank(type); i++)
+        if (sl_expr_const_or(sl_type_dim(type, i), 0) < 0) im_fail(n, "dim %d of a result would be %lld", i, (long long)sl_expr_const_or(sl_type_dim(type, i), 0));
+}
+
 sl_op *im_op(im_node *n, sl_op_kind kind, int count, sl_value *const *operands, const im_attrs *attrs)
 {
     sl_infer_request request = {.context = n->context, .kind = kind, .operand_count = count, .operands = operands,
@@ -42,6 +50,7 @@ sl_op *im_op(im_node *n, sl_op_kind kind, int count, sl_value *const *operands, 
     const sl_op_info *info = sl_op_info_get(kind);
     if (!info->infer) im_fail(n, "internal: %s has no type inference", info->full_name);
     if (!info->infer(&request)) im_fail(n, "%s", request.message ? request.message : "operand types do not fit");
+    for (int i = 0; i < request.result_count; i++) check_dims(n, request.results[i]);
     return sl_build(n->builder, kind, count, operands, request.result_count, request.results, request.attr_count, request.attrs);
 }
 
@@ -55,6 +64,7 @@ sl_value *im_op1(im_node *n, sl_op_kind kind, int count, sl_value *const *operan
 sl_value *im_typed(im_node *n, sl_op_kind kind, int count, sl_value *const *operands, sl_type type, const im_attrs *attrs)
 {
     sl_value *results[SL_MAX_RANK];
+    check_dims(n, type);
     fold(n, sl_build(n->builder, kind, count, operands, 1, &type, attrs ? attrs->count : 0, attrs ? attrs->list : NULL), results);
     return results[0];
 }
@@ -138,6 +148,7 @@ sl_value *im_fill(im_node *n, sl_value *scalar, int rank, const sl_expr *dims)
 {
     sl_type type = im_tensor_type(n, im_element(scalar), rank, dims);
     sl_attr data = sl_value_constant(scalar);
+    check_dims(n, type);
     if (data && sl_type_is_static(type) && sl_type_static_count(type) >= 0) {
         if (!sl_element_is_float(im_element(scalar))) return sl_build_constant_int(n->builder, type, sl_attr_data_int(data, 0));
         return sl_build_constant_float(n->builder, type, sl_attr_data_float(data, 0));

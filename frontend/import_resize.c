@@ -76,7 +76,9 @@ static int taps_of(im_node *n, const plan *p, double scale, double x, double *we
 /* One axis with sizes known. */
 static sl_value *resize_known(im_node *n, const plan *p, sl_value *x, int axis, const axis_plan *a, int64_t in, int64_t out)
 {
-    int64_t *index = SL_NEW_ARRAY(n->arena, int64_t, out);
+    if (out < 0 || out > (1 << 24)) im_fail(n, "a size of %lld is not possible", (long long)out);
+    if (in == 0 && out > 0) im_fail(n, "an empty axis can't be resized");
+    int64_t *index = SL_NEW_ARRAY(n->arena, int64_t, out + 1);
     int rank = im_rank(x);
     if (p->mode == NEAREST) {
         int64_t factor = in > 0 && out % in == 0 ? out / in : 0;

@@ -9,6 +9,7 @@ enum { MAX_TRANSFORM = 8192 };
 static sl_value *angle_matrix(im_node *n, sl_element element, int64_t rows, int64_t columns, int64_t length, bool sine, const double *row_scale)
 {
     int64_t dims[2] = {rows, columns};
+    if (rows * columns > (INT64_C(1) << 24)) im_fail(n, "a transform of %lld by %lld elements is too large", (long long)rows, (long long)columns);
     double *values = SL_NEW_ARRAY(n->arena, double, (size_t)rows * (size_t)columns + 1);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++) {
