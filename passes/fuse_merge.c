@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#define MAX_ACCESSES 8          /* points of P that one point of C reads */
 #define MAX_BODY 256            /* ops in a merged body */
 #define MAX_DUPLICATES 4        /* consumers that compute a duplicate */
 #define MAX_DUPLICATE_COST 6    /* scalar operations of one */
@@ -46,22 +47,33 @@ static void loops_at(const sl_op *producer, int result, const sl_expr *index, sl
 
 static bool reads(const sl_op *consumer, const sl_op *producer, int operand) { return sl_value_op(sl_op_operand(consumer, operand)) == producer; }
 
+/* Operands of C with one key read P at the same point: C's map, and where P has the result that is read. */
+typedef struct access_key { sl_attr map, result_map; } access_key;
+
+static access_key key_of(const sl_op *consumer, const sl_op *producer, int operand) {
+    return (access_key){sl_nest_map(consumer, operand), sl_nest_result_map(producer, sl_value_index(sl_op_operand(consumer, operand)))};
+}
+
+static int find_access(const access_key *keys, int count, access_key key) {
+    int a = 0;
+    while (a < count && (keys[a].map != key.map || keys[a].result_map != key.result_map)) a++;
+    return a;
+}
+
 /* Whether C can take P at all. `copies`: at how many distinct points P would be computed for one of C's. */
 static bool can_take(const sl_op *consumer, const sl_op *producer, int *copies) {
     int seen = 0, count = sl_op_operand_count(consumer);
-    sl_attr first[8];
+    access_key keys[MAX_ACCESSES];
     if (sl_nest_is_contraction(consumer, NULL)) return false;
     for (int r = 0; r < sl_op_result_count(producer); r++)
         if (sl_nest_captures(consumer, sl_op_result(producer, r))) return false;
     for (int k = 0; k < count; k++) {
         if (!reads(consumer, producer, k)) continue;
         if (sl_nest_outside(consumer, k)) return false;
-        sl_attr map = sl_nest_map(consumer, k);
-        bool again = false;
-        for (int i = 0; i < seen; i++) again |= first[i] == map;
-        if (again) continue;
-        if (seen == 8) return false;
-        first[seen++] = map;
+        int a = find_access(keys, seen, key_of(consumer, producer, k));
+        if (a < seen) continue;
+        if (seen == MAX_ACCESSES) return false;
+        keys[seen++] = key_of(consumer, producer, k);
     }
     *copies = seen;
     return seen > 0 && count + seen * sl_op_operand_count(producer) <= SL_NEST_MAX_OPERANDS && body_size(consumer) + seen * body_size(producer) <= MAX_BODY;
@@ -136,10 +148,10 @@ static bool only_read_by(const sl_value *value, const sl_op *consumer) {
 /* Builds C with P inside, in C's place. With `keep` those results of P that others read come after C's and P goes too. Returns the new nest. */
 static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) {
     sl_nest_spec c, p, spec;
-    int operand_of[SL_NEST_MAX_OPERANDS], access_of[SL_NEST_MAX_OPERANDS], arguments[8][SL_NEST_MAX_OPERANDS], accesses = 0;
-    sl_expr substitutions[8][SL_NEST_MAX_LOOPS] = {{0}};
-    sl_attr maps[8];
-    sl_value *yields[8][SL_NEST_MAX_RESULTS], *values[SL_NEST_MAX_OPERANDS + SL_NEST_MAX_RESULTS];
+    int operand_of[SL_NEST_MAX_OPERANDS], access_of[SL_NEST_MAX_OPERANDS], arguments[MAX_ACCESSES][SL_NEST_MAX_OPERANDS], accesses = 0;
+    sl_expr substitutions[MAX_ACCESSES][SL_NEST_MAX_LOOPS] = {{0}};
+    access_key keys[MAX_ACCESSES];
+    sl_value *yields[MAX_ACCESSES][SL_NEST_MAX_RESULTS], *values[SL_NEST_MAX_OPERANDS + SL_NEST_MAX_RESULTS];
     sl_spec_read(&c, consumer);
     sl_spec_read(&p, producer);
     sl_spec_init(&spec, fuse->context);
@@ -154,12 +166,10 @@ static sl_op *merge(sl_fuse *fuse, sl_op *producer, sl_op *consumer, bool keep) 
             operand_of[k] = sl_spec_operand(&spec, access->value, access->index, access->constant);
             continue;
         }
-        sl_attr map = sl_nest_map(consumer, k);
-        int a = 0;
-        while (a < accesses && maps[a] != map) a++;
+        int a = find_access(keys, accesses, key_of(consumer, producer, k));
         access_of[k] = a;
         if (a < accesses) continue;
-        maps[accesses++] = map;
+        keys[accesses++] = key_of(consumer, producer, k);
         loops_at(producer, sl_value_index(access->value), access->index, substitutions[a]);
         for (int q = 0; q < p.operand_count; q++) {
             sl_expr index[SL_MAX_RANK];

@@ -572,7 +572,7 @@ static bool run_seed(uint64_t seed) {
 }
 
 int main(int argc, char **argv) {
-    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 400;
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 4000;
     show_all = argc > 3;
     for (uint64_t seed = first; seed < first + count; seed++) {
         if (run_seed(seed)) continue;
