@@ -172,7 +172,10 @@ static bool place_keep(tile_kernel *k, rows *r, row_keep *keep, int number) {
     keep->stored = (tile_stored){.tensor = keep->tensor, .lanes = r->lane_set >= 0};
     for (int i = 0, n = sl_attr_count(made); i < n; i++) {
         int loop = sl_expr_plain_loop(sl_attr_map_result(made, i));
-        if (loop < 0) return false;
+        if (loop < 0) {                              /* a dim of extent 1 */
+            keep->stored.row[i] = true;
+            continue;
+        }
         keep->stored.row[i] = is_row(r, r->subst[number][loop]);
         if (keep->stored.row[i]) continue;
         int64_t dim = sl_type_static_dim(type, i);
@@ -645,6 +648,7 @@ bool tile_try_rows(sl_pass_context *pass, sl_op *op) {
         while (r->unroll > 1 && extent >= 0 && extent < (int64_t)r->unroll * k->lanes) r->unroll /= 2;
     }
     choose_keeps(k, r);
+    k->reciprocals = !pass->strict && r->pass_count > 1;
     tile_launch launch = {.name = tile_name(k, &r->group, strcmp(r->group.kind, "rows") == 0 ? "rows" : "reduce")};
     sl_expr work = tile_const(k, 1), rows_count = tile_const(k, 1);
     for (int i = 0; i < r->row_count; i++) rows_count = tile_mul(k, rows_count, r->row_extents[i]);

@@ -383,6 +383,13 @@ static sl_value *frame_op(tile_kernel *k, tile_frame *frame, sl_value *value) {
         return tile_fail(k, "an op that nest bodies may not hold", sl_type_element(sl_value_type(value)));
     for (int i = 0; i < count; i++) operands[i] = tile_frame_value(k, frame, sl_op_operand(op, i));
     for (int i = 0; i < attr_count; i++) attrs[i].attr = sl_op_attr_at(op, i, &attrs[i].name);
+    if (kind == SL_OP_arith_div && k->reciprocals && tile_is_vector(operands[0]) && !tile_is_vector(operands[1])) {
+        sl_element element = sl_type_element(sl_value_type(value));
+        if (element == SL_ELEMENT_f32 || element == SL_ELEMENT_f64) {
+            sl_value *inverse = tile_binary(k, SL_OP_arith_div, tile_constant(k, sl_scalar_float(k->context, element, 1)), operands[1]);
+            return tile_binary(k, SL_OP_arith_mul, operands[0], inverse);
+        }
+    }
     return tile_op(k, kind, sl_type_element(sl_value_type(value)), count, operands, attr_count, attrs);
 }
 
