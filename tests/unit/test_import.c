@@ -236,6 +236,18 @@ static void sequences_are_resolved(void) {
     end(&f);
 }
 
+static void rows_are_routed(void) {
+    fixture f;
+    import(&f, "{\"format\": \"sluice-graph\", \"version\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"type\": \"f32\", \"shape\": [4, 1]}], \"outputs\": [\"y\"],"
+               "\"initializers\": {\"keys\": {\"type\": \"i64\", \"data\": [1, 0, -1, 0]}}, \"nodes\": ["
+               "{\"op\": \"Route\", \"domain\": \"sluice\", \"inputs\": [\"keys\", \"x\"], \"outputs\": [\"y\"], \"attributes\": {\"branches\": {\"graphs\": ["
+               "{\"inputs\": [{\"name\": \"a\"}], \"nodes\": [{\"op\": \"Neg\", \"inputs\": [\"a\"], \"outputs\": [\"b\"]}], \"outputs\": [\"b\"]},"
+               "{\"inputs\": [{\"name\": \"a\"}], \"nodes\": [], \"outputs\": [\"a\"]}]}}}]}", NULL);
+    int64_t shape[] = {4, 1};
+    CHECK_TEXT(run(&f, 1, (const sl_tensor *[]){floats(&f, 2, shape, counting)}), "4x1x 1 -2 0 -4");
+    end(&f);
+}
+
 static void ops_carry_their_node(void) {
     fixture f;
     import(&f, "{\"format\": \"sluice-graph\", \"version\": 1, \"opset\": 21, \"inputs\": [{\"name\": \"x\", \"type\": \"f32\", \"shape\": [2]}], \"outputs\": [\"y\"], \"nodes\": ["
@@ -270,6 +282,7 @@ int main(void) {
     consumers_sink_into_branches_of_different_rank();
     carried_sizes_may_change();
     sequences_are_resolved();
+    rows_are_routed();
     ops_carry_their_node();
     every_row_of_the_table_is_sound();
     return check_result();
