@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_INPUTS = 4, MOST_VALUES = 64, MOST_STEPS = 14, MOST_OUTPUTS = 3, MOST_INEXACT = 3 };
+enum { MOST_INPUTS = 4, MOST_VALUES = 64, MOST_STEPS = 14, MOST_OUTPUTS = 6, MOST_INEXACT = 3 };
 
 typedef struct choices { const uint8_t *data; size_t size, at; } choices;
 
@@ -38,7 +38,12 @@ static void add(generator *g, sl_value *value, int inexact) {
 }
 
 static sl_type type_of(const item *it) { return sl_value_type(it->value); }
-static item *any(generator *g) { return &g->items[pick(&g->choices, g->count)]; }
+
+/* Every second time one of the last three, so that programs grow deep. */
+static item *any(generator *g) {
+    bool recent = pick(&g->choices, 2) && g->count > 3;
+    return &g->items[recent ? g->count - 1 - pick(&g->choices, 3) : pick(&g->choices, g->count)];
+}
 
 static sl_expr pick_dim(generator *g) {
     static const int sizes[] = {1, 2, 3, 4, 5, 7, 8, 16, 17, 33, 1, 64};
@@ -377,12 +382,11 @@ static int make_program(generator *g, int *inexact) {
     int count = 1 + pick(&g->choices, MOST_STEPS);
     for (int i = 0; i < count; i++) steps[pick(&g->choices, (int)(sizeof steps / sizeof *steps))](g);
     sl_value *outputs[MOST_OUTPUTS];
-    int output_count = 1 + pick(&g->choices, MOST_OUTPUTS);
-    if (output_count > g->count) output_count = g->count;
-    for (int i = 0; i < output_count; i++) {
-        item *last = &g->items[g->count - 1 - i];
-        outputs[i] = last->value;
-        inexact[i] = last->inexact;
+    int output_count = 0;
+    for (int i = g->count - 1; i >= 0 && output_count < MOST_OUTPUTS; i--) {
+        if (sl_value_has_uses(g->items[i].value) && i != g->count - 1) continue;
+        outputs[output_count] = g->items[i].value;
+        inexact[output_count++] = g->items[i].inexact;
     }
     sl_build(&g->builder, SL_OP_core_return, output_count, outputs, 0, NULL, 0, NULL);
     return output_count;

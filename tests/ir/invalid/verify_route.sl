@@ -21,7 +21,7 @@ core.func @main(%keys: tensor<B x f32>, %plan: partition<2>, %x: tensor<B x 8 x 
   }, { ^(%a: tensor<?2 x 9 x f32>):
     route.yield
   })
-// CHECK: :[[@LINE+1]]:3: error: core.return: a terminator must be the last op of its region
-  core.return
+// CHECK: :[[@LINE+1]]:3: error: route.yield: a terminator must be the last op of its region
   route.yield
+  core.return
 }

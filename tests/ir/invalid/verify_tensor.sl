@@ -100,7 +100,8 @@ core.func @control(%c: tensor<i1>, %n: tensor<i64>, %x: tensor<4 x f32>) {
   })
   core.return
 }
-// CHECK: :[[@LINE+1]]:1: error: core.func: region 0 must end with core.return
 core.func @unrelated(%c: tensor<i1>) {
+// CHECK: :[[@LINE+1]]:3: error: tensor.yield: a terminator must be the last op of its region
   tensor.yield
+  core.return
 }
