@@ -125,6 +125,16 @@ bool sl_verify_partition(const sl_op *op) {
     return ok;
 }
 
+bool sl_verify_route_count(const sl_op *op) {
+    sl_type plan = sl_value_type(sl_op_operand(op, 0)), counts = sl_value_type(sl_op_result(op, 0));
+    bool fits = sl_type_get_kind(plan) == SL_TYPE_PARTITION && sl_type_is_tensor(counts) && sl_type_element(counts) == SL_ELEMENT_i64 && sl_type_is_ranked(counts) &&
+                sl_type_rank(counts) == 1 && (sl_type_static_dim(counts, 0) < 0 || sl_type_static_dim(counts, 0) == sl_type_branches(plan));
+    if (!fits)
+        sl_op_report(op, SL_SEVERITY_ERROR, "route.count: makes one i64 per branch of a plan, not %s of %s", sl_type_text(sl_op_context(op), counts),
+                     sl_type_text(sl_op_context(op), plan));
+    return fits;
+}
+
 /* Tensors of one element type whose dims behind the leading one agree. */
 static bool rows_conflict(sl_type a, sl_type b) {
     if (!sl_type_is_tensor(a) || !sl_type_is_tensor(b) || sl_type_element(a) != sl_type_element(b))

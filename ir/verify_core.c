@@ -79,6 +79,42 @@ bool sl_verify_constant(const sl_op *op) {
     return fits;
 }
 
+/* A shape expression is over symbols only. */
+static bool check_no_loops(const sl_op *op, const char *name) {
+    sl_expr expr = sl_attr_get_expr(sl_op_attr(op, name));
+    if (!sl_expr_uses_any_loop(expr)) return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "%s: %s has loop indices; a shape expression is over symbols only", sl_op_name(op), sl_expr_text(sl_op_context(op), expr));
+    return false;
+}
+
+bool sl_verify_dim(const sl_op *op) {
+    return check_no_loops(op, "value") && sl_verify_inferred(op);
+}
+
+bool sl_verify_guard(const sl_op *op) {
+    bool left = check_no_loops(op, "left");
+    return check_no_loops(op, "right") && left;
+}
+
+/* Which ops a terminator may end regions of. */
+bool sl_verify_yield(const sl_op *op) {
+    static const struct { sl_op_kind yield, owners[5]; const char *names; } rules[] = {
+        {SL_OP_tensor_yield, {SL_OP_tensor_if, SL_OP_tensor_loop, SL_OP_route_switch, SL_OP_COUNT}, "tensor.if, tensor.loop or route.switch"},
+        {SL_OP_route_yield, {SL_OP_route_switch, SL_OP_COUNT}, "route.switch"},
+        {SL_OP_nest_yield, {SL_OP_nest_generic, SL_OP_nest_group, SL_OP_COUNT}, "nest.generic or nest.group"},
+        {SL_OP_kernel_yield, {SL_OP_kernel_func, SL_OP_kernel_for, SL_OP_kernel_if, SL_OP_kernel_while, SL_OP_COUNT}, "kernel.func, kernel.for, kernel.if or kernel.while"},
+    };
+    const sl_op *parent = sl_op_parent(op);
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (rules[i].yield != sl_op_get_kind(op)) continue;
+        for (int k = 0; k < 5 && rules[i].owners[k] != SL_OP_COUNT; k++)
+            if (parent && sl_op_get_kind(parent) == rules[i].owners[k]) return true;
+        sl_op_report(op, SL_SEVERITY_ERROR, "%s: ends a region of %s, not of %s", sl_op_name(op), rules[i].names, parent ? sl_op_name(parent) : "nothing");
+        return false;
+    }
+    return true;
+}
+
 static bool is_elementwise_type(sl_type type) {
     return sl_type_is_scalar(type) || sl_type_is_vector(type) || sl_type_is_tensor(type);
 }

@@ -157,6 +157,14 @@ bool sl_verify_generic(const sl_op *op) {
     return ok;
 }
 
+bool sl_verify_nest_index(const sl_op *op) {
+    const sl_op *parent = sl_op_parent(op);
+    if (parent && sl_op_get_kind(parent) == SL_OP_nest_generic)   /* which checks the loop's number */
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "nest.index stands in the body of a nest.generic only");
+    return false;
+}
+
 bool sl_verify_extract(const sl_op *op) {
     sl_type source = sl_value_type(sl_op_operand(op, 0)), result = sl_value_type(sl_op_result(op, 0));
     const sl_op *parent = sl_op_parent(op);

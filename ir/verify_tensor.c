@@ -118,6 +118,95 @@ bool sl_verify_pad(const sl_op *op) {
     return sl_verify_word(op, "mode", "constant reflect edge wrap") && sl_verify_inferred(op);
 }
 
+bool sl_verify_pad_dynamic(const sl_op *op) {
+    return sl_verify_word(op, "mode", "constant reflect edge wrap") && sl_verify_inferred(op);
+}
+
+static bool check_integers(const sl_op *op, int operand) {
+    sl_type type = sl_value_type(sl_op_operand(op, operand));
+    if (sl_type_is_tensor(type) && sl_element_is_integer(sl_type_element(type)))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "%s: operand %d must be a tensor of integers, not %s", sl_op_name(op), operand, sl_type_text(sl_op_context(op), type));
+    return false;
+}
+
+bool sl_verify_slice_dynamic(const sl_op *op) {
+    return check_integers(op, 1) && check_integers(op, 2) && check_integers(op, 3) && sl_verify_inferred(op);
+}
+
+/* x and updates are tensors of one element type, the indices integers. */
+static bool check_scatter(const sl_op *op) {
+    if (!sl_verify_word(op, "reduction", "none add mul max min") || !check_tensor(op, sl_op_operand(op, 0), "operand") ||
+        !check_tensor(op, sl_op_operand(op, 2), "updates") || !check_integers(op, 1))
+        return false;
+    sl_element x = sl_type_element(sl_value_type(sl_op_operand(op, 0))), updates = sl_type_element(sl_value_type(sl_op_operand(op, 2)));
+    if (x != updates) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "%s: x holds %s, the updates %s", sl_op_name(op), sl_element_name(x), sl_element_name(updates));
+        return false;
+    }
+    return sl_verify_inferred(op);
+}
+
+static bool check_axis(const sl_op *op) {
+    sl_type x = sl_value_type(sl_op_operand(op, 0));
+    int64_t axis = sl_op_int(op, "axis", 0);
+    if (axis >= 0 && (!sl_type_is_ranked(x) || axis < sl_type_rank(x)))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "%s: axis %lld is out of range for %s", sl_op_name(op), (long long)axis, sl_type_text(sl_op_context(op), x));
+    return false;
+}
+
+bool sl_verify_scatter_elements(const sl_op *op) {
+    if (!check_scatter(op) || !check_axis(op))
+        return false;
+    sl_type x = sl_value_type(sl_op_operand(op, 0)), indices = sl_value_type(sl_op_operand(op, 1)), updates = sl_value_type(sl_op_operand(op, 2));
+    if (!sl_shapes_conflict(indices, updates) && (!sl_type_is_ranked(x) || !sl_type_is_ranked(indices) || sl_type_rank(x) == sl_type_rank(indices)))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "tensor.scatter_elements: the indices (%s) must have the updates' shape (%s) and x's rank (%s)", sl_type_text(sl_op_context(op), indices),
+                 sl_type_text(sl_op_context(op), updates), sl_type_text(sl_op_context(op), x));
+    return false;
+}
+
+bool sl_verify_scatter_nd(const sl_op *op) {
+    if (!check_scatter(op))
+        return false;
+    sl_type x = sl_value_type(sl_op_operand(op, 0)), indices = sl_value_type(sl_op_operand(op, 1));
+    if (!sl_type_is_ranked(x) || !sl_type_is_ranked(indices))
+        return true;
+    int64_t depth = sl_type_rank(indices) > 0 ? sl_type_static_dim(indices, sl_type_rank(indices) - 1) : sl_type_rank(x) + 1;
+    if (depth <= sl_type_rank(x))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "tensor.scatter_nd: the last dim of %s addresses more dims than %s has", sl_type_text(sl_op_context(op), indices),
+                 sl_type_text(sl_op_context(op), x));
+    return false;
+}
+
+static bool check_numeric(const sl_op *op) {
+    sl_element element = sl_type_element(sl_value_type(sl_op_operand(op, 0)));
+    if (sl_element_is_float(element) || sl_element_is_integer(element))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "%s: the element type must be numeric, not %s", sl_op_name(op), sl_element_name(element));
+    return false;
+}
+
+bool sl_verify_arg_reduce(const sl_op *op) {
+    return sl_verify_word(op, "kind", "max min") && sl_verify_inferred(op) && check_numeric(op);
+}
+
+bool sl_verify_cumulate(const sl_op *op) {
+    return sl_verify_word(op, "kind", "sum prod") && check_tensor(op, sl_op_operand(op, 0), "operand") && check_axis(op) && sl_verify_inferred(op) && check_numeric(op);
+}
+
+bool sl_verify_random(const sl_op *op) {
+    if (!sl_verify_word(op, "distribution", "uniform normal") || !check_tensor(op, sl_op_result(op, 0), "result"))
+        return false;
+    sl_type type = sl_value_type(sl_op_result(op, 0));
+    if (sl_type_is_ranked(type) && sl_element_is_float(sl_type_element(type)))
+        return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "tensor.random: the result must be a tensor of floats with a shape, not %s", sl_type_text(sl_op_context(op), type));
+    return false;
+}
+
 bool sl_verify_iota(const sl_op *op) {
     sl_type type = sl_value_type(sl_op_result(op, 0));
     if (!check_tensor(op, sl_op_result(op, 0), "result"))
@@ -186,11 +275,5 @@ bool sl_verify_conv(const sl_op *op) {
 }
 
 bool sl_verify_pool(const sl_op *op) {
-    if (!sl_verify_word(op, "layout", "nchw nhwc") || !sl_verify_word(op, "kind", "max min sum") || !sl_verify_inferred(op))
-        return false;
-    sl_element element = sl_type_element(sl_value_type(sl_op_operand(op, 0)));
-    if (sl_element_is_float(element) || sl_element_is_integer(element))
-        return true;
-    sl_op_report(op, SL_SEVERITY_ERROR, "tensor.pool: the element type must be numeric, not %s", sl_element_name(element));
-    return false;
+    return sl_verify_word(op, "layout", "nchw nhwc") && sl_verify_word(op, "kind", "max min sum") && sl_verify_inferred(op) && check_numeric(op);
 }

@@ -10,8 +10,8 @@ core.func @names(%x: tensor<f32>) -> (tensor<f32>) {input_names = ["x", "y"], ou
 core.func @"" () {
   core.return
 }
-// CHECK: :[[@LINE+1]]:1: error: core.func: region 0 must end with core.return
 core.func @ends() {
+// CHECK: :[[@LINE+1]]:3: error: tensor.yield: ends a region of tensor.if, tensor.loop or route.switch, not of core.func
   tensor.yield
 }
 core.func @on_buffers(%x: buffer<4 x f32>) {buffers = true} {
