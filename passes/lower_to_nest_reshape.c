@@ -1,6 +1,6 @@
 /* lower_to_nest_reshape.c: reshapes and transposes move out from between ops that could be one kernel; still on tensor level.
  *
- * Two sweeps over a block, each moving a view past an op at most once:
+ * Two sweeps over a block, none undoing the other:
  *   down: elementwise(view(x), scalars...) becomes view(elementwise(x, scalars...)) for transposes and reshapes, so that the op stays next to
  *         what made x (the scale of attention's queries joins the projection's epilogue);
  *   up:   reshape(op(x)) that splits leading dims becomes op(reshape(x)) for elementwise ops and contractions, so that a model that flattens
@@ -85,7 +85,7 @@ static bool ranked(const sl_op *op) {
 }
 
 static bool sink_below(sl_op *op) {
-    sl_op *view = NULL;
+    sl_op *view = NULL, *views[4] = {NULL};
     int count = sl_op_operand_count(op);
     sl_value *operands[4];
     if (!sl_op_has_trait(op, SL_TRAIT_ELEMENTWISE) || !ranked(op)) return false;
@@ -96,7 +96,7 @@ static bool sink_below(sl_op *op) {
         if (!is_bijective_view(maker) || sl_op_block(maker) != sl_op_block(op) || (view && !same_view(view, maker))) return false;
         for (sl_use *use = sl_value_first_use(value); use; use = sl_use_next(use))
             if (sl_use_user(use) != op) return false;
-        view = maker;
+        view = views[i] = maker;
     }
     if (!view) return false;
     sl_type inner = sl_value_type(sl_op_operand(view, 0)), outer = sl_value_type(sl_op_result(op, 0));
@@ -115,6 +115,12 @@ static bool sink_below(sl_op *op) {
     }
     sl_value_set_name(result, sl_value_name(sl_op_result(op, 0)));
     sl_op_replace(op, &result);
+    for (int i = 0; i < count; i++) {        /* dead now, once each; it would count as another reader of what is behind it */
+        bool first = views[i] != NULL;
+        for (int k = 0; k < i; k++) first &= views[k] != views[i];
+        if (first && !sl_value_has_uses(sl_op_result(views[i], 0))) sl_op_erase(views[i]);
+    }
+    sink_below(sl_value_op(computed));       /* heads are a transpose of a reshape */
     return true;
 }
 
