@@ -58,7 +58,40 @@ sl_status sl_compilation_explain(sl_compilation *compilation, sl_status status) 
     return SL_ERROR(code, "%s", compilation->first_error);
 }
 
-/* "batch=8" binds a symbol, "x=1,3,224,224" an input's shape; "x=1,?,8" leaves a dim as it is. */
+/* "axes=[0, 2]": an input of rank 0 or 1 made a constant. */
+static sl_status parse_values(sl_compilation *compilation, const char *binding, const char *name, const char *text, const sl_tensor **value) {
+    const sl_value_info *info = NULL;
+    for (int k = 0; compilation->model && k < compilation->model->graph->input_count; k++) {
+        if (strcmp(compilation->model->graph->inputs[k].name, name) == 0) info = &compilation->model->graph->inputs[k];
+    }
+    if (!info || !info->type || !sl_type_is_tensor(info->type)) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': the model has no tensor input '%s'", binding, name);
+    SL_VEC(double) numbers = {0};
+    const char *at = text + 1;
+    while (*at == ' ') at++;
+    for (; *at && *at != ']';) {
+        char *end;
+        double number = strtod(at, &end);
+        if (end == at) break;
+        SL_PUSH(compilation->arena, &numbers, number);
+        for (at = end; *at == ' ' || *at == ','; at++) {}
+    }
+    if (strcmp(at, "]") != 0) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no list of numbers in brackets", binding);
+    int64_t count = (int64_t)numbers.count;
+    bool scalar = sl_type_is_ranked(info->type) && sl_type_rank(info->type) == 0;
+    int64_t declared = sl_type_is_ranked(info->type) && sl_type_rank(info->type) == 1 ? sl_type_static_dim(info->type, 0) : scalar ? 1 : -1;
+    sl_element element = sl_type_element(info->type);
+    if ((sl_type_is_ranked(info->type) && sl_type_rank(info->type) > 1) || (declared >= 0 && declared != count) || element == SL_ELEMENT_str)
+        return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': %lld values do not fit input '%s'", binding, (long long)count, name);
+    sl_tensor *tensor = sl_tensor_alloc(compilation->arena, element, scalar ? 0 : 1, &count);
+    for (int64_t i = 0; i < count; i++) {
+        if (sl_element_is_float(element)) sl_element_store_float(element, tensor->data, i, numbers.data[i]);
+        else sl_element_store_int(element, tensor->data, i, (int64_t)numbers.data[i]);
+    }
+    *value = tensor;
+    return NULL;
+}
+
+/* "batch=8" binds a symbol, "x=1,3,224,224" an input's shape; "x=1,?,8" leaves a dim as it is; "axes=[0, 2]" makes an input a constant. */
 static sl_status parse_bindings(sl_compilation *compilation, sl_import_options *import) {
     const char *const *bindings = compilation->options->bindings;
     sl_arena *arena = compilation->arena;
@@ -68,10 +101,19 @@ static sl_status parse_bindings(sl_compilation *compilation, sl_import_options *
     int64_t *bind_values = SL_NEW_ARRAY(arena, int64_t, (size_t)count);
     int *ranks = SL_NEW_ARRAY(arena, int, (size_t)count);
     const int64_t **shapes = SL_NEW_ARRAY(arena, const int64_t *, (size_t)count);
+    const char **constant_names = SL_NEW_ARRAY(arena, const char *, (size_t)count);
+    const sl_tensor **constants = SL_NEW_ARRAY(arena, const sl_tensor *, (size_t)count);
+    import->constant_names = constant_names;
+    import->constant_values = constants;
     for (int i = 0; i < count; i++) {
         const char *equals = strrchr(bindings[i], '=');
-        if (!equals || equals == bindings[i]) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no binding: write symbol=8 or input=1,3,224,224", bindings[i]);
+        if (!equals || equals == bindings[i]) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no binding: write symbol=8, input=1,3,224,224 or input=[values]", bindings[i]);
         char *name = sl_arena_strndup(arena, bindings[i], (size_t)(equals - bindings[i]));
+        if (equals[1] == '[') {
+            SL_TRY(parse_values(compilation, bindings[i], name, equals + 1, &constants[import->constant_count]));
+            constant_names[import->constant_count++] = name;
+            continue;
+        }
         int64_t *dims = SL_NEW_ARRAY(arena, int64_t, SL_MAX_RANK);
         int rank = 0;
         for (const char *at = equals + 1;; at++) {
