@@ -70,6 +70,60 @@ static void add_role_set(tile_kernel *k, const contract *c, int count, const int
     *set = tile_add_set(k, count, loops, extents);
 }
 
+/* ---- layout of the left operand ---- */
+
+/* The dim of the left operand that the innermost summed loop walks alone, when that is not its last dim; else -1. */
+static int misplaced_channel(const contract *c) {
+    sl_attr map = sl_nest_map(c->anchor, c->left);
+    int rank = sl_attr_count(map), inner = c->k[c->k_count - 1], dim = -1;
+    for (int i = 0; i < rank; i++) {
+        sl_expr index = sl_attr_map_result(map, i);
+        if (!sl_expr_uses_loop(index, inner)) continue;
+        if (dim >= 0 || sl_expr_plain_loop(index) != inner) return -1;
+        dim = i;
+    }
+    return dim == rank - 1 ? -1 : dim;
+}
+
+/* Windows over a tensor whose channels are not contiguous (the channels-first input of a channels-last convolution) would be gathered element by element, once for every
+ * window; one transposed copy in front is cheaper. Makes it, and a nest for it, which is tiled at once. */
+static void move_channel_last(sl_pass_context *pass, contract *c) {
+    sl_value *tensor = sl_op_operand(c->anchor, c->left);
+    sl_type type = sl_value_type(tensor);
+    int dim = misplaced_channel(c), rank = sl_type_rank(type), order[SL_MAX_RANK], count = 0;
+    if (dim < 0 || c->k_count < 2 || sl_value_constant(tensor)) return;
+    if (tile_maker(tensor) && sl_op_parent(tile_maker(tensor)) == sl_op_parent(c->anchor) && sl_op_get_kind(sl_op_parent(c->anchor)) == SL_OP_nest_group) return;
+    sl_context *context = sl_module_context(pass->module);
+    sl_op *place = c->anchor;
+    while (sl_op_get_kind(sl_op_parent(place)) == SL_OP_nest_group) place = sl_op_parent(place);
+    sl_builder here = sl_builder_before(place);
+    sl_nest_spec spec;
+    sl_expr loops[SL_MAX_RANK], dims[SL_MAX_RANK], moved[SL_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        if (i != dim) order[count++] = i;
+    order[count] = dim;
+    sl_spec_init(&spec, context);
+    for (int i = 0; i < rank; i++) dims[i] = sl_type_dim(type, order[i]), moved[i] = sl_spec_loop(&spec, dims[i], false);
+    for (int i = 0; i < rank; i++) loops[order[i]] = moved[i];
+    sl_spec_operand(&spec, tensor, loops, NULL);
+    sl_spec_result(&spec, sl_type_tensor(context, sl_type_element(type), rank, dims), moved, NULL);
+    spec.reason = "channels last for the windows that read it";
+    sl_op *copy = sl_spec_build(&spec, &here);
+    sl_builder body = sl_builder_at_end(pass->module, sl_nest_body(copy));
+    sl_value *element = sl_nest_argument(copy, 0);
+    sl_build(&body, SL_OP_nest_yield, 1, &element, 0, NULL, 0, NULL);
+    sl_value *result = sl_op_result(copy, 0);
+    int operands = sl_op_operand_count(c->anchor);
+    sl_attr maps[4], old = sl_op_attr(c->anchor, "maps");
+    for (int i = 0; i < sl_attr_count(old) && i < 4; i++) maps[i] = sl_attr_item(old, i);
+    sl_expr indices[SL_MAX_RANK];
+    for (int i = 0; i < rank; i++) indices[i] = sl_attr_map_result(maps[c->left], order[i]);
+    maps[c->left] = sl_attr_map(context, sl_attr_map_loops(maps[c->left]), rank, indices);
+    sl_op_set_attr(c->anchor, "maps", sl_attr_array(context, operands + 1, maps));
+    sl_op_set_operand(c->anchor, c->left, result);
+    tile_try_loops(pass, copy);
+}
+
 /* ---- spaces ---- */
 
 static void open_space(const contract *c, tile_space *space) {
@@ -230,6 +284,17 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     return c->m_known < 0 || c->m_known > 3;
 }
 
+static bool one_for_symbol(void *self, sl_expr atom, int64_t *value) {
+    (void)self, (void)atom;
+    *value = 1;
+    return true;
+}
+
+static double least_extent(sl_expr extent) {
+    int64_t value;
+    return sl_expr_evaluate(extent, one_for_symbol, NULL, &value) && value > 0 ? (double)value : 1;
+}
+
 static void choose_blocks(tile_kernel *k, contract *c) {
     int64_t bytes = sl_element_bits(c->a_element) / 8, k_size = c->k_known < 0 ? 512 : c->k_known, row_bytes = (k_size < 1 ? 1 : k_size) * bytes;
     int threads = k->pass->threads > 0 ? k->pass->threads : 1;
@@ -241,7 +306,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     if (block > 40 * c->rows) block = 40 * c->rows;
     if (c->b_mode == CONTRACT_B_PACKED && c->m_known > 0 && c->m_known <= 1024) block = c->m_known;
     double panel_cycles = (double)k_size * c->column_vectors;       /* of one row of one panel */
-    if (batch == 0) batch = (int64_t)tile_estimate(c->batch_extent);
+    if (batch < 1) batch = (int64_t)least_extent(c->batch_extent);
     if (panels == 0) panels = (int64_t)tile_estimate(c->panels);
     if (c->m_known >= 0) {
         /* Few tasks otherwise: smaller blocks, as long as there is work in them. */
@@ -256,12 +321,17 @@ static void choose_blocks(tile_kernel *k, contract *c) {
         if (block < 1) block = 1;
     }
     c->block_rows = block;
-    double rows_here = c->m_known < 0 ? (double)block / 2 : (double)block;
-    int64_t blocks = c->m_known < 0 ? 1 : (c->m_known + block - 1) / block, per_task = c->panels_at_once;
-    /* Panels of one task: enough work for a task, and, when rows are packed, enough use of them. */
+    /* Panels of one task: enough work for a task, and, when rows are packed, enough use of them, but tasks for every thread. Unknown extents count as 1 here, so that a batch
+     * of one is not starved. */
+    double least_rows = c->m_known < 0 ? least_extent(c->m_extent) : (double)c->m_known, rows_here = least_rows < (double)block ? least_rows : (double)block;
+    int64_t blocks = (int64_t)((least_rows + (double)block - 1) / (double)block), per_task = c->panels_at_once, want = 4 * threads;
+    if (rows_here < 8) rows_here = 8;
     double enough = c->a_mode == CONTRACT_A_PACKED ? 60000 : 20000;
     while (per_task < panels && (double)per_task * rows_here * panel_cycles < enough) per_task += c->panels_at_once;
-    if (c->a_mode == CONTRACT_A_PACKED && batch * blocks >= 4 * threads) per_task = round_up(panels, c->panels_at_once);
+    if (c->a_mode == CONTRACT_A_PACKED && blocks > 0) {
+        int64_t groups = (want + batch * blocks - 1) / (batch * blocks), most = (panels + groups - 1) / groups;
+        if (per_task < most) per_task = round_up(most, c->panels_at_once);
+    }
     if (sl_expr_const_or(c->panels, -1) < 0) per_task = c->panels_at_once;
     if (per_task > panels && sl_expr_const_or(c->panels, -1) >= 0) per_task = round_up(panels, c->panels_at_once);
     c->panels_per_task = per_task;
@@ -476,7 +546,9 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->anchor = c->group.nests[c->group.anchor];
     if (!sl_nest_is_contraction(c->anchor, NULL)) return false;
     tile_kernel *k = tile_kernel_begin(pass, op);
-    bool ok = assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS && collect(k, c);
+    bool ok = assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS;
+    if (ok) move_channel_last(pass, c);
+    ok = ok && collect(k, c);
     int bits = ok ? sl_element_bits(c->accumulator) : 0;
     k->lanes = bits >= 8 && lane_element(c->accumulator) ? k->machine->vector_bits / bits : 1;
     if (!ok || k->lanes < 2 || k->lanes > 16) {

@@ -115,7 +115,9 @@ static void collect_slice(tile_kernel *k, tile_space *space, sl_op *nest, const 
             positions[i] = tile_position_expr(k, operand, loops);
             if (positions[i] && tile_proves_inside(k, positions[i], sl_type_dim(type, i), space->extents, space->loops)) continue;
             positions[i] = tile_const(k, 0), data = true;
+            int widest = space->widest;                      /* wide positions need not narrow the lanes of what is computed */
             collect_slice(k, space, nest, loops, operand, seen);
+            space->widest = widest;
         }
         if (data && tile_is_inside(k, tensor)) space->failure = "a nest of the group is read at positions that are data";
         else collect_read(k, space, tensor, positions, NULL);
