@@ -603,6 +603,22 @@ static void emit_tasks(tile_kernel *k, rows *r, double row_cycles, tile_launch *
     launch->grain = tile_grain(k, per_task + 10);
 }
 
+static bool is_no_step(void *self, sl_op *op) {
+    (void)self;
+    switch ((int)sl_op_get_kind(op)) {
+    case SL_OP_arith_round: case SL_OP_arith_floor: case SL_OP_arith_ceil: case SL_OP_arith_trunc: return false;
+    case SL_OP_arith_cast: return !sl_element_is_integer(sl_type_element(sl_value_type(sl_op_result(op, 0))));
+    }
+    return true;
+}
+
+/* Whether a body rounds to integers: there the last bit of a quotient can become a whole step (quantization). */
+static bool has_steps(const rows *r) {
+    for (int i = 0; i < r->pass_count; i++)
+        if (!sl_op_walk(r->passes[i].nest, is_no_step, NULL)) return true;
+    return false;
+}
+
 bool tile_try_rows(sl_pass_context *pass, sl_op *op) {
     rows *r = SL_NEW(pass->scratch, rows);
     if (!tile_group_read(op, &r->group)) return false;
@@ -648,7 +664,7 @@ bool tile_try_rows(sl_pass_context *pass, sl_op *op) {
         while (r->unroll > 1 && extent >= 0 && extent < (int64_t)r->unroll * k->lanes) r->unroll /= 2;
     }
     choose_keeps(k, r);
-    k->reciprocals = !pass->strict && r->pass_count > 1;
+    k->reciprocals = !pass->strict && r->pass_count > 1 && !has_steps(r);
     tile_launch launch = {.name = tile_name(k, &r->group, strcmp(r->group.kind, "rows") == 0 ? "rows" : "reduce")};
     sl_expr work = tile_const(k, 1), rows_count = tile_const(k, 1);
     for (int i = 0; i < r->row_count; i++) rows_count = tile_mul(k, rows_count, r->row_extents[i]);
