@@ -36,6 +36,8 @@ sl_op *sl_fuse_make_group(sl_fuse *fuse, sl_op *const *ops, int count, int ancho
 /* ---- costs ---- */
 /* Work of computing the ops as one kernel. */
 void sl_fuse_work(sl_fuse *fuse, sl_op *const *ops, int count, sl_work *work);
+/* Flops of one run of a nest's body, in terms of the machine's peak. */
+double sl_fuse_body_flops(const sl_op *nest);
 /* a := a then b */
 void sl_fuse_work_add(sl_work *a, const sl_work *b);
 /* True when `together` is predicted not to lose against `apart`; what costs nothing extra is the default, work done again must win. */

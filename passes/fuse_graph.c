@@ -202,12 +202,15 @@ static bool escapes(const sl_value *value, sl_op *const *ops, int count) {
     return false;
 }
 
+/* Elementwise operations are not fused multiply-adds, and wait for each other in a chain: each counts as four of the flops of the machine's peak. */
+double sl_fuse_body_flops(const sl_op *nest) { return (sl_nest_is_contraction(nest, NULL) ? 1 : 4) * sl_estimate_body(nest); }
+
 void sl_fuse_work(sl_fuse *fuse, sl_op *const *ops, int count, sl_work *work) {
     (void)fuse;
     sl_work_init(work);
     for (int i = 0; i < count; i++) {
         double points = sl_estimate_points(ops[i]);
-        work->flops += points * sl_estimate_body(ops[i]);
+        work->flops += points * sl_fuse_body_flops(ops[i]);
         if (points > work->parallel_tasks) work->parallel_tasks = points;
         for (int k = 0; k < sl_op_operand_count(ops[i]); k++) {
             sl_value *value = sl_op_operand(ops[i], k);

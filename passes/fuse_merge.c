@@ -1,7 +1,7 @@
 /* fuse_merge.c: elementwise nests go into the bodies of the nests that read them.
  *
  * For consumer C that reads result t of elementwise P at index e(C's loops): P's loops are what e says at P's result map, so P's own accesses, with that
- * put in, become accesses of C and P's body is copied in front of C's. In program order, so that a chain collapses from its end in one sweep:
+ * put in, become accesses of C and P's body is copied in front of C's. In program order, so that a chain has collapsed when its end is reached:
  *   inline     all readers of P are C: P is gone. Free when C reads each element once; else the work done again has to win against the memory.
  *   keep       others read P too, and C is elementwise over the same points: one nest gives both results.
  *   duplicate  P is cheap, all its readers are nests that can take it: each computes it for itself.
@@ -228,7 +228,7 @@ static bool all_read_by(const sl_op *producer, const sl_op *consumer) {
 static void merged_work(sl_fuse *fuse, sl_op *producer, sl_op *consumer, int copies, sl_work *work) {
     sl_op *both[2] = {producer, consumer};
     sl_fuse_work(fuse, both, 2, work);
-    work->flops = sl_estimate_points(consumer) * (sl_estimate_body(consumer) + copies * sl_estimate_body(producer));
+    work->flops = sl_estimate_points(consumer) * (sl_fuse_body_flops(consumer) + copies * sl_fuse_body_flops(producer));
 }
 
 static bool wants_inline(sl_fuse *fuse, sl_op *producer, sl_op *consumer, int copies) {
@@ -295,7 +295,7 @@ static bool wants_duplicates(sl_fuse *fuse, sl_op *producer) {
         sl_fuse_work_add(&apart, &alone);
         sl_op *both[2] = {producer, users[i]};
         sl_fuse_work(fuse, both, 2, &merged);
-        merged.flops = sl_estimate_points(users[i]) * (sl_estimate_body(users[i]) + copies * sl_estimate_body(producer));
+        merged.flops = sl_estimate_points(users[i]) * (sl_fuse_body_flops(users[i]) + copies * sl_fuse_body_flops(producer));
         for (int r = 0; r < sl_op_result_count(producer); r++) merged.write_bytes -= sl_estimate_bytes(sl_value_type(sl_op_result(producer, r)));
         merged.working_set = merged.read_bytes + merged.write_bytes;
         next = merged;
@@ -305,17 +305,17 @@ static bool wants_duplicates(sl_fuse *fuse, sl_op *producer) {
     return count > 1 && sl_fuse_prefers(fuse, &together, &apart, true, NULL);
 }
 
-/* One merge into C, if any is wanted. */
-static sl_op *merge_one(sl_fuse *fuse, sl_op *consumer) {
+/* One merge into C, if any is wanted; `share` allows those that keep or duplicate what others read too. */
+static sl_op *merge_one(sl_fuse *fuse, sl_op *consumer, bool share) {
     for (int k = 0; k < sl_op_operand_count(consumer); k++) {
         sl_op *producer = sl_value_op(sl_op_operand(consumer, k));
         int copies;
         if (!producer || producer == consumer || !is_mergeable_producer(fuse, producer) || !can_take(consumer, producer, &copies)) continue;
         if (all_read_by(producer, consumer)) {
             if (wants_inline(fuse, producer, consumer, copies)) return merge(fuse, producer, consumer, false);
-        } else if (wants_duplicates(fuse, producer)) {
+        } else if (share && wants_duplicates(fuse, producer)) {
             return merge(fuse, producer, consumer, false);
-        } else if (wants_keep(fuse, producer, consumer)) {
+        } else if (share && wants_keep(fuse, producer, consumer)) {
             sl_op *merged = merge(fuse, producer, consumer, true);
             sl_fuse_move_after(fuse, merged);
             return merged;
@@ -324,11 +324,14 @@ static sl_op *merge_one(sl_fuse *fuse, sl_op *consumer) {
     return NULL;
 }
 
+/* Two sweeps: what seems to be read by several may, once they are one nest, be read by that alone. */
 void sl_fuse_merge(sl_fuse *fuse) {
-    for (sl_op *op = sl_block_first(fuse->block), *next; op; op = next) {
-        next = sl_op_next(op);
-        if (!sl_nest_is_generic(op)) continue;
-        for (sl_op *merged; (merged = merge_one(fuse, op)) != NULL; op = merged) {}
-        next = sl_op_next(op);
+    for (int share = 0; share < 2; share++) {
+        for (sl_op *op = sl_block_first(fuse->block), *next; op; op = next) {
+            next = sl_op_next(op);
+            if (!sl_nest_is_generic(op)) continue;
+            for (sl_op *merged; (merged = merge_one(fuse, op, share == 1)) != NULL; op = merged) {}
+            next = sl_op_next(op);
+        }
     }
 }

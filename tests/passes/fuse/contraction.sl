@@ -1,0 +1,78 @@
+// Products and convolutions take what finishes their result.
+// RUN: sluice opt %s --target x86-64-v3 --passes=lower-to-nest,fuse | FileCheck %s
+
+// Bias, residual and activation; the result that is read elsewhere leaves the group too.
+// CHECK-LABEL: @linear
+// CHECK: %[[G:.*]] = nest.group {anchor = 0, kind = "contraction", reason = "fused: {{.*}}"} : () -> tensor<B x S x 64 x f32>
+// CHECK: %[[A:.*]] = nest.generic(%x, %w)
+// CHECK: arith.fma
+// CHECK: nest.generic(%[[A]], %bias, %skip)
+// CHECK-SAME: bounds = [expr(B), expr(S), expr(64)]
+// CHECK-SAME: maps = [map(d0, d1, d2)[d0, d1, d2], map(d0, d1, d2)[d2], map(d0, d1, d2)[d0, d1, d2], map(d0, d1, d2)[d0, d1, d2]]
+// CHECK: arith.add
+// CHECK: arith.add
+// CHECK: arith.max
+// CHECK: core.return(%[[G]])
+core.func @linear(%x: tensor<B x S x 32 x f32>, %w: tensor<32 x 64 x f32>, %bias: tensor<64 x f32>, %skip: tensor<B x S x 64 x f32>) -> (tensor<B x S x 64 x f32>) {
+  %zero = core.constant {value = data<tensor<f32>>[0.0]} : () -> tensor<f32>
+  %y = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[2], right_batch = ints[], right_sum = ints[0]} : (tensor<B x S x 32 x f32>, tensor<32 x 64 x f32>) -> tensor<B x S x 64 x f32>
+  %b = tensor.broadcast(%bias) : (tensor<64 x f32>) -> tensor<B x S x 64 x f32>
+  %s = arith.add(%y, %b) : (tensor<B x S x 64 x f32>, tensor<B x S x 64 x f32>) -> tensor<B x S x 64 x f32>
+  %t = arith.add(%s, %skip) : (tensor<B x S x 64 x f32>, tensor<B x S x 64 x f32>) -> tensor<B x S x 64 x f32>
+  %z = tensor.broadcast(%zero) : (tensor<f32>) -> tensor<B x S x 64 x f32>
+  %r = arith.max(%t, %z) : (tensor<B x S x 64 x f32>, tensor<B x S x 64 x f32>) -> tensor<B x S x 64 x f32>
+  core.return(%r) : (tensor<B x S x 64 x f32>)
+}
+
+// The channels of a convolution with groups are two loops of the anchor; its epilogue runs over the same two.
+// CHECK-LABEL: @groups
+// CHECK: nest.group {anchor = 0, kind = "contraction"
+// CHECK: %[[A:.*]] = nest.generic(%x, %w)
+// CHECK: nest.generic(%[[A]], %bias)
+// CHECK-SAME: bounds = [expr(N), expr(6), expr(2), expr(8)]
+// CHECK-SAME: maps = [map(d0, d1, d2, d3)[d0, d1, 8*d2 + d3], map(d0, d1, d2, d3)[8*d2 + d3], map(d0, d1, d2, d3)[d0, d1, 8*d2 + d3]]
+core.func @groups(%x: tensor<N x 8 x 8 x f32>, %w: tensor<3 x 4 x 16 x f32>, %bias: tensor<16 x f32>) -> (tensor<N x 6 x 16 x f32>) {
+  %y = tensor.conv(%x, %w) {dilations = ints[1], groups = 2, layout = "nhwc", pads_high = ints[0], pads_low = ints[0], strides = ints[1]} : (tensor<N x 8 x 8 x f32>, tensor<3 x 4 x 16 x f32>) -> tensor<N x 6 x 16 x f32>
+  %b = tensor.broadcast(%bias) : (tensor<16 x f32>) -> tensor<N x 6 x 16 x f32>
+  %r = arith.add(%y, %b) : (tensor<N x 6 x 16 x f32>, tensor<N x 6 x 16 x f32>) -> tensor<N x 6 x 16 x f32>
+  core.return(%r) : (tensor<N x 6 x 16 x f32>)
+}
+
+// A sum of two products finishes the later one. The other group is before it.
+// CHECK-LABEL: @two
+// CHECK: %[[A:.*]] = nest.generic(%x, %v)
+// CHECK: nest.group {anchor = 0, kind = "contraction"
+// CHECK: %[[B:.*]] = nest.generic(%x, %w)
+// CHECK: nest.generic(%[[A]], %[[B]])
+core.func @two(%x: tensor<8 x 8 x f32>, %v: tensor<8 x 8 x f32>, %w: tensor<8 x 8 x f32>) -> (tensor<8 x 8 x f32>) {
+  %a = tensor.contract(%x, %v) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  %b = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  %r = arith.add(%a, %b) : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  core.return(%r) : (tensor<8 x 8 x f32>)
+}
+
+// What leads back into the group by another way stays outside: y + f(y) with f a whole-tensor op.
+// CHECK-LABEL: @cycle
+// CHECK-NOT: nest.group
+// CHECK: %[[A:.*]] = nest.generic(%x, %w)
+// CHECK: %[[C:.*]] = tensor.cumulate(%[[A]])
+// CHECK: nest.generic(%[[A]], %[[C]])
+core.func @cycle(%x: tensor<8 x 8 x f32>, %w: tensor<8 x 8 x f32>) -> (tensor<8 x 8 x f32>) {
+  %y = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  %c = tensor.cumulate(%y) {axis = 0, kind = "sum"} : (tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  %r = arith.add(%y, %c) : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  core.return(%r) : (tensor<8 x 8 x f32>)
+}
+
+// A reader of half of the result, or of its transpose, is not at the anchor's point.
+// CHECK-LABEL: @elsewhere
+// CHECK-NOT: nest.group
+// CHECK: core.return
+core.func @elsewhere(%x: tensor<8 x 8 x f32>, %w: tensor<8 x 8 x f32>) -> (tensor<8 x 4 x f32>, tensor<8 x 8 x f32>) {
+  %y = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  %h = tensor.slice(%y) {starts = [expr(0), expr(4)], steps = ints[1, 1]} : (tensor<8 x 8 x f32>) -> tensor<8 x 4 x f32>
+  %a = arith.exp(%h) : (tensor<8 x 4 x f32>) -> tensor<8 x 4 x f32>
+  %t = tensor.transpose(%y) {perm = ints[1, 0]} : (tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  %b = arith.sub(%y, %t) : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
+  core.return(%a, %b) : (tensor<8 x 4 x f32>, tensor<8 x 8 x f32>)
+}
