@@ -14,14 +14,16 @@ static LLVMValueRef integer_divide(sl_emitter *e, sl_op_kind kind, sl_element el
     LLVMTypeRef type = LLVMTypeOf(a);
     bool is_signed = sl_element_is_signed(element);
     int bits = (int)LLVMGetIntTypeWidth(sl_emit_scalar_of(type));
-    LLVMValueRef zero = LLVMConstNull(type), one = sl_emit_int(type, 1);
-    LLVMValueRef by_zero = LLVMBuildICmp(B, LLVMIntEQ, b, zero, ""), unsafe = by_zero;
+    LLVMValueRef zero = LLVMConstNull(type);
+    /* The safe divisor is made by masks: of `x / (x == 0 ? 1 : x)` as a select, LLVM 19's instcombine makes x (wrong) when x is a loop's lane numbers. */
+    LLVMValueRef by_zero = LLVMBuildICmp(B, LLVMIntEQ, b, zero, ""), unsafe = by_zero, divisor = b, quotient;
     if (is_signed) {
         LLVMValueRef least = sl_emit_int(type, bits == 64 ? INT64_MIN : -(INT64_C(1) << (bits - 1)));
         LLVMValueRef overflow = LLVMBuildAnd(B, LLVMBuildICmp(B, LLVMIntEQ, a, least, ""), LLVMBuildICmp(B, LLVMIntEQ, b, sl_emit_int(type, -1), ""), "");
         unsafe = LLVMBuildOr(B, by_zero, overflow, "");
+        divisor = LLVMBuildAnd(B, b, LLVMBuildNot(B, LLVMBuildSExt(B, overflow, type, ""), ""), "");
     }
-    LLVMValueRef divisor = LLVMBuildSelect(B, unsafe, one, b, ""), quotient;
+    divisor = LLVMBuildOr(B, divisor, LLVMBuildZExt(B, unsafe, type, ""), "");
     if (sl_emit_lanes(type) && bits <= 32) {   /* no vector division of integers anywhere; the f64 quotient of 32-bit integers truncates right */
         LLVMTypeRef f64 = sl_emit_widen(e->f64, type);
         LLVMValueRef x = is_signed ? LLVMBuildSIToFP(B, a, f64, "") : LLVMBuildUIToFP(B, a, f64, "");
