@@ -193,6 +193,7 @@ static void *worker(void *argument) {
         LLVMTargetMachineRef *machine = &machines[unit->optimize];
         if (!*machine) unit->status = sl_llvm_target_machine(all->machine, unit->optimize, machine);
         if (*machine) compile_unit(unit, *machine);
+        if (unit->broken) *machine = NULL;   /* left behind with what LLVM was doing */
     }
     for (int i = 0; i < 2; ++i)
         if (machines[i]) LLVMDisposeTargetMachine(machines[i]);
