@@ -88,6 +88,22 @@ _Noreturn void im_fail_constant(im_node *n, const char *what) { im_fail(n, "%s m
 
 void im_mute(im_node *n, bool muted) { n->import->muted += muted ? 1 : -1; }
 
+bool im_is_muted(im_node *n) { return n->import->muted > 0; }
+
+bool im_is_freed(im_node *n, const sl_graph *body, int carried, int axis)
+{
+    for (size_t i = 0; i < n->import->freed.count; i++) {
+        const im_freed *f = &n->import->freed.data[i];
+        if (f->body == body && f->carried == carried && f->axis == axis) return true;
+    }
+    return false;
+}
+
+void im_free_dim(im_node *n, const sl_graph *body, int carried, int axis)
+{
+    if (!im_is_freed(n, body, carried, axis)) SL_PUSH(n->import->arena, &n->import->freed, (im_freed){body, carried, axis});
+}
+
 /* ---- nodes ---- */
 
 const im_item *im_broken_item(sl_import *im)
@@ -212,7 +228,7 @@ static bool import_node(sl_import *im, im_scope *scope, const sl_node *node)
     n->output_count = node->output_count;
     n->outputs = SL_NEW_ARRAY(im->arena, const im_item *, node->output_count + 1);
     resolve_params(im, node, &n->param_count, &n->params);
-    bool good = gather_inputs(im, scope, n);
+    bool good = ++im->imported <= im->budget && gather_inputs(im, scope, n);
     if (good) {
         sl_loc outer_loc = im->builder.loc;
         sl_builder saved = im->builder;
@@ -304,7 +320,9 @@ bool im_graph_outputs(sl_import *im, im_scope *scope, const sl_place *place, con
     bool good = true;
     for (int i = 0; i < scope->output_count; i++) {
         outputs[i] = scope_find(scope, scope->outputs[i].name);
-        if (!outputs[i]) {
+        if (!outputs[i] && im->failed) {           /* its node was given up before it got here */
+            good = false;
+        } else if (!outputs[i]) {
             sl_place at = scope->outputs[i].place.file || !place ? scope->outputs[i].place : *place;
             if (!at.file) at.file = im->model->path;
             im_report(im, &at, "graph output '%s' is not computed by any node", scope->outputs[i].name);
@@ -492,6 +510,11 @@ static bool import_main(sl_import *im)
         if (value) im_scope_define(im, scope, graph->inputs[i].name, item_of_value(im, sl_build_constant(&im->builder, sl_tensor_to_attr(context, value))));
     }
     bool good = im_import_nodes(im, scope);
+    if (im->imported > im->budget) {
+        sl_place place = {.file = im->model->path};
+        im_report(im, &place, "the nested graphs and functions of the model come to more than %lld nodes", (long long)im->budget);
+        return false;
+    }
     const im_item **outputs = SL_NEW_ARRAY(im->arena, const im_item *, graph->output_count + 1);
     good = im_graph_outputs(im, scope, NULL, outputs) && good;
     if (!good) return false;

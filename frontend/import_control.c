@@ -39,8 +39,8 @@ static sl_op *finish(im_node *n, sl_op *provisional, int operand_count, sl_value
     sl_op *op = sl_build(n->builder, sl_op_get_kind(provisional), operand_count, operands, result_count, types, attrs ? attrs->count : 0, attrs ? attrs->list : NULL);
     for (int r = 0; r < sl_op_region_count(provisional); r++) {
         sl_block *from = sl_op_body(provisional, r), *to = sl_op_body(op, r);
-        sl_value *arguments[MAX_CARRIED + 2];
         int count = sl_block_argument_count(from);
+        sl_value **arguments = SL_NEW_ARRAY(n->arena, sl_value *, count + 1);
         for (int i = 0; i < count; i++) arguments[i] = sl_block_add_argument(to, sl_value_type(sl_block_argument(from, i)));
         sl_builder b = sl_builder_at_end(n->builder->module, to);
         sl_block_inline(&b, from, arguments);
@@ -132,8 +132,8 @@ static const im_item *rebuild(im_node *n, const im_item *form, sl_value *const *
 
 static void finish_if(im_node *n, uint32_t mark, sl_op *provisional, sl_value *key, int count, const im_item *const *then_items, const im_item *const *else_items, const im_item **results)
 {
-    sl_value *values[2][MAX_CARRIED];
-    sl_type types[MAX_CARRIED];
+    sl_value **values[2] = {SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED), SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED)};
+    sl_type *types = SL_NEW_ARRAY(n->arena, sl_type, MAX_CARRIED);
     int total = 0, other = 0;
     for (int i = 0; i < count; i++) {
         total = flatten(n, then_items[i], values[0], total);
@@ -149,7 +149,7 @@ static void finish_if(im_node *n, uint32_t mark, sl_op *provisional, sl_value *k
     im_yield(n, sl_op_body(provisional, 0), total, values[0]);
     im_yield(n, sl_op_body(provisional, 1), total, values[1]);
     sl_op *op = finish(n, provisional, 1, &key, total, types, NULL);
-    sl_value *made[MAX_CARRIED];
+    sl_value **made = SL_NEW_ARRAY(n->arena, sl_value *, total + 1);
     for (int i = 0; i < total; i++) made[i] = sl_op_result(op, i);
     int next = 0;
     for (int i = 0; i < count; i++) results[i] = rebuild(n, then_items[i], made, &next);
@@ -208,18 +208,26 @@ typedef struct loop_spec {
     sl_value *scanned[MAX_CARRIED]; int scan_axis[MAX_CARRIED]; bool scan_reverse[MAX_CARRIED];
 } loop_spec;
 
+static sl_value **loop_operands(im_node *n, const loop_spec *spec)
+{
+    sl_value **operands = SL_NEW_ARRAY(n->arena, sl_value *, spec->carried + 2);
+    operands[0] = spec->trip;
+    operands[1] = spec->go_on;
+    for (int i = 0; i < spec->carried; i++) operands[i + 2] = spec->start[i];
+    return operands;
+}
+
 /* Imports the body once with carried values of the given types. Yields go to values: condition, carried, scanned. */
 static sl_op *try_body(im_node *n, const loop_spec *spec, const sl_type *types, const im_item **outputs, bool *good)
 {
-    sl_value *operands[MAX_CARRIED + 2] = {spec->trip, spec->go_on};
-    for (int i = 0; i < spec->carried; i++) operands[i + 2] = spec->start[i];
+    sl_value **operands = loop_operands(n, spec);
     im_attrs attrs = {0};
     im_attr(&attrs, "carried", sl_attr_int(n->context, spec->carried));
     sl_op *op = sl_build(n->builder, SL_OP_tensor_loop, spec->carried + 2, operands, 0, NULL, attrs.count, attrs.list);
     sl_block *block = sl_op_body(op, 0);
     sl_value *iteration = sl_block_add_argument(block, sl_type_tensor(n->context, SL_ELEMENT_i64, 0, NULL));
     sl_value *running = sl_block_add_argument(block, sl_type_tensor(n->context, SL_ELEMENT_i1, 0, NULL));
-    const im_item *inputs[MAX_CARRIED * 2 + 2];
+    const im_item **inputs = SL_NEW_ARRAY(n->arena, const im_item *, spec->carried + spec->extra + 2);
     int count = 0;
     if (!spec->scan) {
         inputs[count++] = im_item_tensor(n, iteration);
@@ -253,8 +261,13 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
     int skip = spec->scan ? 0 : 1, scans = body->output_count - spec->carried - skip;
     if (scans < 0) im_fail(n, "the body has %d outputs, at least %d are needed", body->output_count, spec->carried + skip);
     uint32_t mark = region_mark(n);
-    sl_type types[MAX_CARRIED];
-    for (int i = 0; i < spec->carried; i++) types[i] = sl_value_type(spec->start[i]);
+    sl_type *types = SL_NEW_ARRAY(n->arena, sl_type, spec->carried + 1);
+    for (int i = 0; i < spec->carried; i++) {
+        sl_type start = sl_value_type(spec->start[i]);
+        sl_expr dims[SL_MAX_RANK];
+        for (int d = 0; d < sl_type_rank(start); d++) dims[d] = im_is_freed(n, body, i, d) ? sl_expr_fresh(n->context) : sl_type_dim(start, d);
+        types[i] = sl_type_tensor(n->context, sl_type_element(start), sl_type_rank(start), dims);
+    }
     const im_item **outputs = SL_NEW_ARRAY(n->arena, const im_item *, body->output_count + 1);
     for (int round = 0;; round++) {
         bool good, stable = true;
@@ -262,7 +275,7 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
         sl_op *op = try_body(n, spec, types, outputs, &good);
         if (round == 0) im_mute(n, false);
         if (!good) {
-            if (round > 0) fail_silently(n);
+            if (round > 0 || im_is_muted(n)) fail_silently(n);   /* inside of a guess the outer one is given up: two tries at every depth would be too many */
             /* Perhaps it fails only because sizes were taken as fixed: try with all of them free, and say what is wrong then. */
             sl_op_erase(op);
             for (int i = 0; i < spec->carried; i++) {
@@ -284,7 +297,10 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
                 sl_expr now = sl_type_dim(types[i], d);
                 bool free_already = sl_expr_get_kind(now) == SL_EXPR_SYMBOL && sl_expr_is_fresh(now) && sl_expr_id(now) >= mark;
                 dims[d] = now == sl_type_dim(yielded, d) || free_already ? now : sl_expr_fresh(n->context);
-                changed |= dims[d] != now;
+                if (dims[d] != now) {
+                    changed = true;
+                    im_free_dim(n, body, i, d);
+                }
             }
             types[i] = sl_type_tensor(n->context, sl_type_element(types[i]), sl_type_rank(types[i]), dims);
             stable &= !changed;
@@ -297,13 +313,13 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
         sl_builder saved = *n->builder;
         n->builder->block = sl_op_body(op, 0);
         n->builder->before = NULL;
-        sl_value *yields[MAX_CARRIED + 1];
+        sl_value **yields = SL_NEW_ARRAY(n->arena, sl_value *, spec->carried + scans + 1);
         yields[0] = spec->scan ? im_scalar_int(n, SL_ELEMENT_i1, 1) : condition(n, tensor_of(n, outputs[0], "the condition"));
         *n->builder = saved;
         int64_t first = 0, next = 0;
         bool whole = spec->count && im_known_int(n, spec->go_on, &first) && first &&
                      ((im_known_int(n, yields[0], &next) && next) || yields[0] == sl_block_argument(sl_op_body(op, 0), 1));
-        sl_type result_types[MAX_CARRIED];
+        sl_type *result_types = SL_NEW_ARRAY(n->arena, sl_type, spec->carried + scans + 1);
         sl_expr length = whole ? spec->count : sl_expr_fresh(n->context);
         if (spec->carried + scans > MAX_CARRIED) im_fail(n, "more than %d results", MAX_CARRIED);
         for (int i = 0; i < spec->carried; i++) {
@@ -324,9 +340,7 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
         im_attrs attrs = {0};
         im_attr(&attrs, "carried", sl_attr_int(n->context, spec->carried));
         if (whole) im_attr(&attrs, "trip_count", sl_attr_expr(n->context, spec->count));
-        sl_value *operands[MAX_CARRIED + 2] = {spec->trip, spec->go_on};
-        for (int i = 0; i < spec->carried; i++) operands[i + 2] = spec->start[i];
-        op = finish(n, op, spec->carried + 2, operands, spec->carried + scans, result_types, &attrs);
+        op = finish(n, op, spec->carried + 2, loop_operands(n, spec), spec->carried + scans, result_types, &attrs);
         for (int i = 0; i < spec->carried + scans; i++) results[i] = sl_op_result(op, i);
         return spec->carried + scans;
     }
@@ -335,10 +349,11 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
 /* A loop with sequences or optionals: every iteration is imported by itself. */
 static void unroll(im_node *n, const sl_graph *body, int carried, int64_t trips)
 {
-    const im_item *state[MAX_CARRIED], **outputs = SL_NEW_ARRAY(n->arena, const im_item *, body->output_count + 1);
-    const im_item *inputs[MAX_CARRIED + 2];
+    const im_item **state = SL_NEW_ARRAY(n->arena, const im_item *, carried + 1), **outputs = SL_NEW_ARRAY(n->arena, const im_item *, body->output_count + 1);
+    const im_item **inputs = SL_NEW_ARRAY(n->arena, const im_item *, carried + 2);
     int scans = body->output_count - carried - 1;
-    sl_value **parts[MAX_CARRIED];
+    if (scans < 0) im_fail(n, "the body has %d outputs, at least %d are needed", body->output_count, carried + 1);
+    sl_value ***parts = SL_NEW_ARRAY(n->arena, sl_value **, scans + 1);
     for (int i = 0; i < carried; i++) state[i] = im_item_in(n, i + 2);
     for (int i = 0; i < scans; i++) parts[i] = SL_NEW_ARRAY(n->arena, sl_value *, trips + 1);
     int64_t done = 0;
@@ -365,27 +380,28 @@ static void unroll(im_node *n, const sl_graph *body, int carried, int64_t trips)
 
 void im_op_loop(im_node *n)
 {
-    loop_spec spec = {.body = graph_param(n, "body")};
-    spec.carried = n->input_count > 2 ? n->input_count - 2 : 0;
-    if (spec.carried > MAX_CARRIED) im_fail(n, "more than %d carried values", MAX_CARRIED);
-    if (spec.body->input_count != spec.carried + 2) im_fail(n, "the body has %d inputs, %d are needed", spec.body->input_count, spec.carried + 2);
-    spec.trip = im_has(n, 0) ? im_rank0(n, im_cast(n, im_in(n, 0), SL_ELEMENT_i64), "the trip count") : im_scalar_int(n, SL_ELEMENT_i64, -1);
-    spec.go_on = im_has(n, 1) ? condition(n, im_in(n, 1)) : im_scalar_int(n, SL_ELEMENT_i1, 1);
+    loop_spec *spec = SL_NEW(n->arena, loop_spec);          /* large, and loops nest: not on the stack */
+    spec->body = graph_param(n, "body");
+    spec->carried = n->input_count > 2 ? n->input_count - 2 : 0;
+    if (spec->carried > MAX_CARRIED) im_fail(n, "more than %d carried values", MAX_CARRIED);
+    if (spec->body->input_count != spec->carried + 2) im_fail(n, "the body has %d inputs, %d are needed", spec->body->input_count, spec->carried + 2);
+    spec->trip = im_has(n, 0) ? im_rank0(n, im_cast(n, im_in(n, 0), SL_ELEMENT_i64), "the trip count") : im_scalar_int(n, SL_ELEMENT_i64, -1);
+    spec->go_on = im_has(n, 1) ? condition(n, im_in(n, 1)) : im_scalar_int(n, SL_ELEMENT_i1, 1);
     int64_t trips, first;
     bool lists = false;
-    for (int i = 0; i < spec.carried; i++) lists |= im_item_in(n, i + 2)->kind != IM_TENSOR;
+    for (int i = 0; i < spec->carried; i++) lists |= im_item_in(n, i + 2)->kind != IM_TENSOR;
     if (lists) {
-        if (!im_has(n, 0) || !im_known_int(n, spec.trip, &trips)) im_fail_constant(n, "the trip count of a loop that carries sequences");
-        if (!im_known_int(n, spec.go_on, &first)) im_fail_constant(n, "the condition of a loop that carries sequences");
+        if (!im_has(n, 0) || !im_known_int(n, spec->trip, &trips)) im_fail_constant(n, "the trip count of a loop that carries sequences");
+        if (!im_known_int(n, spec->go_on, &first)) im_fail_constant(n, "the condition of a loop that carries sequences");
         if (trips > MAX_UNROLL) im_fail(n, "loops that carry sequences are unrolled, up to %d iterations", MAX_UNROLL);
-        unroll(n, spec.body, spec.carried, first ? trips : 0);
+        unroll(n, spec->body, spec->carried, first ? trips : 0);
         return;
     }
-    for (int i = 0; i < spec.carried; i++) spec.start[i] = im_in(n, i + 2);
+    for (int i = 0; i < spec->carried; i++) spec->start[i] = im_in(n, i + 2);
     sl_expr count;
-    if (im_has(n, 0) && im_exprs(n, spec.trip, &count, 1) == 1) spec.count = sl_expr_const_or(count, 0) < 0 ? im_expr(n, 0) : count;
-    sl_value *results[MAX_CARRIED];
-    int total = build_loop(n, &spec, results);
+    if (im_has(n, 0) && im_exprs(n, spec->trip, &count, 1) == 1) spec->count = sl_expr_const_or(count, 0) < 0 ? im_expr(n, 0) : count;
+    sl_value **results = SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED);
+    int total = build_loop(n, spec, results);
     for (int i = 0; i < total; i++) im_out(n, i, results[i]);
 }
 
@@ -393,30 +409,33 @@ void im_op_loop(im_node *n)
 
 static void scan(im_node *n, sl_value *const *given, int given_count, sl_value **outputs)
 {
-    loop_spec spec = {.body = graph_param(n, "body"), .scan = true};
-    int64_t in_axes[MAX_CARRIED], out_axes[MAX_CARRIED], in_directions[MAX_CARRIED], out_directions[MAX_CARRIED];
-    spec.extra = (int)im_int(n, "num_scan_inputs", 0);
-    spec.carried = given_count - spec.extra;
-    int scans = spec.body->output_count - spec.carried;
-    if (spec.extra < 1 || spec.carried < 0 || given_count > MAX_CARRIED || spec.body->input_count != given_count || scans < 0) im_fail(n, "the body does not fit num_scan_inputs and the operands");
+    loop_spec *spec = SL_NEW(n->arena, loop_spec);
+    spec->body = graph_param(n, "body");
+    spec->scan = true;
+    int64_t *in_axes = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED), *out_axes = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED);
+    int64_t *in_directions = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED), *out_directions = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED);
+    spec->extra = (int)im_int(n, "num_scan_inputs", 0);
+    spec->carried = given_count - spec->extra;
+    int scans = spec->body->output_count - spec->carried;
+    if (spec->extra < 1 || spec->carried < 0 || given_count > MAX_CARRIED || spec->body->input_count != given_count || scans < 0) im_fail(n, "the body does not fit num_scan_inputs and the operands");
     bool old = n->opset < 9;
     int nia = old ? -1 : im_ints(n, "scan_input_axes", in_axes, MAX_CARRIED), noa = old ? -1 : im_ints(n, "scan_output_axes", out_axes, MAX_CARRIED);
     int nid = im_ints(n, old ? "directions" : "scan_input_directions", in_directions, MAX_CARRIED), nod = old ? -1 : im_ints(n, "scan_output_directions", out_directions, MAX_CARRIED);
-    if ((nia >= 0 && nia != spec.extra) || (nid >= 0 && nid != spec.extra) || (noa >= 0 && noa != scans) || (nod >= 0 && nod != scans)) im_fail(n, "axes or directions do not fit the scanned values");
-    for (int i = 0; i < spec.carried; i++) spec.start[i] = given[i];
-    for (int i = 0; i < spec.extra; i++) {
-        spec.scanned[i] = given[spec.carried + i];
-        spec.scan_axis[i] = im_axis(n, nia >= 0 ? in_axes[i] : 0, im_rank(spec.scanned[i]));
-        spec.scan_reverse[i] = nid >= 0 && in_directions[i];
+    if ((nia >= 0 && nia != spec->extra) || (nid >= 0 && nid != spec->extra) || (noa >= 0 && noa != scans) || (nod >= 0 && nod != scans)) im_fail(n, "axes or directions do not fit the scanned values");
+    for (int i = 0; i < spec->carried; i++) spec->start[i] = given[i];
+    for (int i = 0; i < spec->extra; i++) {
+        spec->scanned[i] = given[spec->carried + i];
+        spec->scan_axis[i] = im_axis(n, nia >= 0 ? in_axes[i] : 0, im_rank(spec->scanned[i]));
+        spec->scan_reverse[i] = nid >= 0 && in_directions[i];
     }
-    spec.count = im_dim(spec.scanned[0], spec.scan_axis[0]);
-    spec.trip = im_from_dim(n, spec.count);
-    spec.go_on = im_scalar_int(n, SL_ELEMENT_i1, 1);
-    sl_value *results[MAX_CARRIED];
-    int total = build_loop(n, &spec, results);
+    spec->count = im_dim(spec->scanned[0], spec->scan_axis[0]);
+    spec->trip = im_from_dim(n, spec->count);
+    spec->go_on = im_scalar_int(n, SL_ELEMENT_i1, 1);
+    sl_value **results = SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED);
+    int total = build_loop(n, spec, results);
     for (int i = 0; i < total; i++) {
         sl_value *value = results[i];
-        int k = i - spec.carried;
+        int k = i - spec->carried;
         if (k >= 0 && nod >= 0 && out_directions[k]) value = im_flip(n, value, 0);
         if (k >= 0 && noa >= 0) value = im_move_axis(n, value, 0, im_axis(n, out_axes[k], im_rank(value)));
         outputs[i] = value;
@@ -425,7 +444,7 @@ static void scan(im_node *n, sl_value *const *given, int given_count, sl_value *
 
 void im_op_scan(im_node *n)
 {
-    sl_value *given[MAX_CARRIED], *outputs[MAX_CARRIED];
+    sl_value **given = SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED), **outputs = SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED);
     if (n->input_count > MAX_CARRIED) im_fail(n, "more than %d operands", MAX_CARRIED);
     int total = graph_param(n, "body")->output_count;
     if (total > MAX_CARRIED) im_fail(n, "more than %d results", MAX_CARRIED);
@@ -444,7 +463,7 @@ void im_op_scan_batched(im_node *n)
     if (batch < 1 || batch > MAX_UNROLL) im_fail(n, "batches of 1 to %d are possible", MAX_UNROLL);
     sl_value **parts = SL_NEW_ARRAY(n->arena, sl_value *, batch * total + 1);
     for (int64_t b = 0; b < batch; b++) {
-        sl_value *given[MAX_CARRIED], *outputs[MAX_CARRIED];
+        sl_value **given = SL_NEW_ARRAY(n->arena, sl_value *, count + 1), **outputs = SL_NEW_ARRAY(n->arena, sl_value *, MAX_CARRIED);
         for (int i = 0; i < count; i++) given[i] = im_squeeze(n, im_slice_axis(n, im_in(n, i + 1), 0, im_expr(n, b), im_expr(n, 1), 1), 0);
         scan(n, given, count, outputs);
         for (int i = 0; i < total; i++) parts[i * batch + b] = im_unsqueeze(n, outputs[i], 0);

@@ -6,7 +6,7 @@
 #include "import_internal.h"
 #include <setjmp.h>
 
-enum { IM_MAX_NESTING = 200 };
+enum { IM_MAX_NESTING = 200, IM_LEAST_BUDGET = 100000 };
 
 typedef struct im_frame {                 /* of an inlined model-local function */
     struct im_frame *outer;
@@ -24,6 +24,10 @@ struct im_scope {
     im_slot *slots; size_t slot_count, capacity;
 };
 
+/* Dims of a loop's carried values that were found to change from one iteration to the next: remembered for the next import of the same body, without
+ * which loops in loops would take time exponential in their depth. */
+typedef struct im_freed { const sl_graph *body; int carried, axis; } im_freed;
+
 struct sl_import {
     sl_context *context;
     const sl_model *model;
@@ -34,6 +38,8 @@ struct sl_import {
     jmp_buf *failure;                      /* where im_fail goes */
     im_frame *frame;
     int depth, muted;
+    SL_VEC(im_freed) freed;
+    int64_t imported, budget;              /* nodes: bodies are imported again while types are sought, functions and sunk nodes per use */
     bool failed;
 };
 

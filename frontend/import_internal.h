@@ -196,8 +196,12 @@ sl_value *im_pool(im_node *n, sl_value *x, const char *kind, const im_window *wi
 bool im_graph_inline(im_node *n, const sl_graph *graph, int input_count, const im_item *const *inputs, const im_item **outputs);
 /* Same, inside `block`. Leaves the block without terminator and returns the scope, for later sinking. */
 bool im_graph_into(im_node *n, const sl_graph *graph, sl_block *block, int input_count, const im_item *const *inputs, const im_item **outputs);
+/* Whether dim `axis` of carried value `carried` is known to change in this loop body; and noting that it does. */
+bool im_is_freed(im_node *n, const sl_graph *body, int carried, int axis);
+void im_free_dim(im_node *n, const sl_graph *body, int carried, int axis);
 /* Silences diagnostics while a guess is tried. */
 void im_mute(im_node *n, bool muted);
+bool im_is_muted(im_node *n);
 /* Ends a region with tensor.yield. */
 void im_yield(im_node *n, sl_block *block, int count, sl_value *const *values);
 /* In a graph: nodes behind n's that depend on its outputs are imported into `block` in a scope where n's outputs are `outputs`; the graph's outputs

@@ -91,6 +91,7 @@ static void survey_nodes(survey *s, int count, const sl_node *nodes, int depth)
     }
     for (int i = 0; i < count; i++) {
         const sl_node *node = &nodes[i];
+        s->im->budget += 16;
         const sl_graph_function *function = im_find_local(s->im, node);
         if (function) {
             survey_function(s, function, depth);
@@ -136,6 +137,7 @@ static void report_missing(survey *s)
 void im_survey(sl_import *im)
 {
     survey s = {.im = im};
+    im->budget = IM_LEAST_BUDGET;
     survey_nodes(&s, im->model->graph->node_count, im->model->graph->nodes, 0);
     report_missing(&s);
 }
