@@ -47,7 +47,7 @@ typedef struct sl_eval {
 
 /* Reports at the op (NULL: nowhere) and leaves the evaluation. */
 _Noreturn SL_PRINTF(3, 4) void sl_eval_fail(sl_eval *eval, const sl_op *op, const char *format, ...);
-/* Counts work against max_steps: one step, and one more for each 4096 units (multiply-adds, points, elements). */
+/* Counts work against max_steps: one step, and one more for each 4096 units (points, elements, 16 multiply-adds). */
 void sl_eval_step(sl_eval *eval, const sl_op *op, int64_t units);
 
 /* ---- values and shapes (eval.c) ---- */
@@ -66,6 +66,7 @@ sl_tensor *sl_eval_alias(sl_eval *eval, const sl_tensor *tensor, sl_element elem
 int64_t sl_eval_scalar_int(sl_eval *eval, const sl_op *op, int index);      /* of a one-element integer operand */
 /* Runs a block whose arguments are set; its terminator. */
 const sl_op *sl_eval_block(sl_eval *eval, const sl_op *op, sl_block *block);
+void sl_eval_bind(sl_eval *eval, sl_expr symbol, int64_t value);                           /* until the scope ends */
 size_t sl_eval_scope_begin(sl_eval *eval);
 void sl_eval_scope_end(sl_eval *eval, size_t mark);
 sl_arena *sl_eval_child_arena(sl_eval *eval);
