@@ -57,6 +57,16 @@ static void bind_type(sl_bufferizer *bz, sl_type type) {
     for (int d = 0; d < sl_type_rank(type); d++) sl_expr_visit_symbols(sl_type_dim(type, d), bind_symbol, bz);
 }
 
+/* A symbol without a value here is a bug of an earlier pass: it dropped or moved what binds it. */
+static void check_bound(sl_bufferizer *bz, const sl_op *op, sl_expr expr) {
+    if (sl_bufferize_all_bound(bz, expr)) return;
+    sl_text text;
+    sl_text_init(&text, bz->pass->scratch);
+    sl_expr_print(&text, expr);
+    sl_op_report(op, SL_SEVERITY_ERROR, "%s mentions a symbol that has no value here: %s", sl_op_name(op), text.data);
+    bz->failed = true;
+}
+
 /* ---- building host code ---- */
 sl_type sl_buffer_type(sl_bufferizer *bz, sl_type tensor) {
     return sl_type_buffer(bz->context, sl_type_element(tensor), sl_type_rank(tensor), sl_type_dims(tensor));
@@ -186,6 +196,7 @@ static void bufferize_from_dims(sl_bufferizer *bz, sl_op *op) {
     sl_value *memory = sl_bufferize_alloc(bz, &builder, sl_buffer_type(bz, type));
     int count = sl_attr_count(sl_op_attr(op, "dims"));
     for (int i = 0; i < count; i++) {
+        check_bound(bz, op, sl_op_expr_at(op, "dims", i));
         sl_value *value = sl_bufferize_dim(&builder, sl_op_expr_at(op, "dims", i));
         sl_bufferize_store(&builder, sl_build_cast(&builder, value, sl_type_element(type)), memory, i);
     }
@@ -221,7 +232,7 @@ static bool is_host_op(const sl_op *op) {
     sl_op_kind kind = sl_op_get_kind(op);
     const char *family = sl_op_get_info(op)->family;
     if (strcmp(family, "arith") == 0) return sl_op_result_count(op) == 1 && sl_type_is_scalar(sl_value_type(sl_op_result(op, 0)));
-    return strcmp(family, "kernel") == 0 || kind == SL_OP_core_dim || kind == SL_OP_core_guard || kind == SL_OP_tensor_yield;
+    return strcmp(family, "kernel") == 0 || kind == SL_OP_core_dim || kind == SL_OP_tensor_yield;
 }
 
 static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
@@ -246,6 +257,9 @@ static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
         sl_bufferize_loop(bz, op);
     } else if (kind == SL_OP_core_return) {
         sl_bufferize_return(bz, op);
+    } else if (kind == SL_OP_core_guard) {
+        check_bound(bz, op, sl_attr_get_expr(sl_op_attr(op, "left")));
+        check_bound(bz, op, sl_attr_get_expr(sl_op_attr(op, "right")));
     } else if (!is_host_op(op)) {
         sl_op_report(op, SL_SEVERITY_ERROR, "%s can't be given memory: it should have become a kernel or a routine call before bufferize", sl_op_name(op));
         bz->failed = true;

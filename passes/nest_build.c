@@ -1,5 +1,6 @@
 /* nest_build.c: making and rewriting nest.generic ops; see nest_build.h. */
 #include "nest_build.h"
+#include "shape_map.h"
 
 #include <assert.h>
 #include <math.h>
@@ -278,7 +279,7 @@ int64_t sl_block_erase_dead(sl_block *block) {
     int64_t count = 0;
     for (sl_op *op = sl_block_last(block), *previous; op; op = previous) {
         previous = sl_op_previous(op);
-        bool used = !sl_op_has_trait(op, SL_TRAIT_PURE);
+        bool used = !sl_op_has_trait(op, SL_TRAIT_PURE) || sl_op_may_bind(op);   /* its shape may be wanted: simplify has judged */
         for (int i = 0; i < sl_op_result_count(op) && !used; i++) used = sl_value_has_uses(sl_op_result(op, i));
         if (!used) {
             sl_op_erase(op);

@@ -149,3 +149,32 @@ int64_t sl_shape_map_apply(const sl_shape_map *map, sl_op *root) {
     if (map->count) sl_op_walk(root, apply_visit, &state);
     return state.changed;
 }
+
+static bool has_dims(sl_type type) { return (sl_type_is_tensor(type) || sl_type_is_buffer(type)) && sl_type_is_ranked(type); }
+
+typedef struct binder_query { const sl_op *op; bool binds; } binder_query;
+
+static bool uses_symbol(sl_type type, sl_expr symbol) {
+    if ((!sl_type_is_tensor(type) && !sl_type_is_buffer(type)) || !sl_type_is_ranked(type)) return false;
+    for (int d = 0; d < sl_type_rank(type); d++)
+        if (sl_expr_uses_symbol(sl_type_dim(type, d), symbol)) return true;
+    return false;
+}
+
+static void query_binds(void *self, sl_expr symbol) {
+    binder_query *query = self;
+    bool known = !sl_expr_is_fresh(symbol);
+    for (int i = 0; i < sl_op_operand_count(query->op); i++) known |= uses_symbol(sl_value_type(sl_op_operand(query->op, i)), symbol);
+    query->binds |= !known;
+}
+
+bool sl_op_may_bind(const sl_op *op) {
+    binder_query query = {op, false};
+    bool binds = sl_op_has_trait(op, SL_TRAIT_BINDS) && !(sl_op_get_kind(op) == SL_OP_tensor_reshape && sl_op_operand_count(op) == 1);
+    for (int i = 0; binds && i < sl_op_result_count(op); i++) {
+        sl_type type = sl_value_type(sl_op_result(op, i));
+        if (!has_dims(type)) continue;
+        for (int d = 0; d < sl_type_rank(type); d++) sl_expr_visit_symbols(sl_type_dim(type, d), query_binds, &query);
+    }
+    return query.binds;
+}

@@ -26,4 +26,7 @@ bool sl_shape_map_apply_op(const sl_shape_map *map, sl_op *op);
 /* An op and everything inside. Returns the number of ops changed. */
 int64_t sl_shape_map_apply(const sl_shape_map *map, sl_op *root);
 
+/* Whether op may give a fresh symbol its value: a dim of a result has one that no operand's dims have. Such an op may be needed though its results are unused. */
+bool sl_op_may_bind(const sl_op *op);
+
 #endif

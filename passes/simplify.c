@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { QUEUED = 1, DEAD = 2, max_rounds = 8 };
+enum { QUEUED = 1, DEAD = 2, BINDER = 4, max_rounds = 8 };
 
 static const struct { int root; const char *name; sl_rule_fn apply; } rules[] = {
 #define SL_OP_any SL_OP_COUNT
@@ -163,11 +163,31 @@ static void drain(sl_rewriter *rw) {
         if (*state & DEAD) continue;
         sl_op *op = item.op;
         if (is_dead(op)) {
-            erase(rw, op);
+            if (sl_op_may_bind(op)) SL_PUSH(rw->pass->scratch, &rw->binders, item);
+            else erase(rw, op);
             continue;
         }
         apply_rules(rw, op);
     }
+}
+
+/* Drops unused ops whose symbols nobody mentions. True when any went. */
+static bool drop_binders(sl_rewriter *rw, sl_op *func) {
+    sl_op **ops = SL_NEW_ARRAY(rw->pass->scratch, sl_op *, rw->binders.count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < rw->binders.count; i++) {
+        sl_rewrite_item item = rw->binders.data[i];
+        uint8_t *state = state_of_id(rw, item.id);
+        if (*state & (DEAD | BINDER) || !is_unused(item.op)) continue;
+        *state |= BINDER;     /* listed twice: taken once */
+        ops[count++] = item.op;
+    }
+    for (size_t i = 0; i < count; i++) *state_of(rw, ops[i]) &= (uint8_t)~BINDER;
+    rw->binders.count = 0;
+    count = sl_rewrite_dead_binders(rw, func, ops, count);
+    for (size_t i = 0; i < count; i++)
+        if (!(*state_of(rw, ops[i]) & DEAD)) erase(rw, ops[i]);    /* a nested one went with its outer one */
+    return count > 0;
 }
 
 static void push_block(sl_rewriter *rw, sl_block *block) {
@@ -260,7 +280,8 @@ static int64_t simplify_function(sl_rewriter *rw, sl_op *func) {
         if (again) push_block(rw, sl_op_body(func, 0));
         int64_t found = deduplicate_function(rw, func);
         duplicates += found;
-        if (!again && !found) break;
+        bool dropped = drop_binders(rw, func);
+        if (!again && !found && !dropped) break;
     }
     return duplicates;
 }

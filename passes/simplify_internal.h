@@ -15,7 +15,8 @@ typedef struct sl_rewriter {
     sl_shape_map map;                 /* fresh symbols that a rewrite solved; applied when the worklist is empty */
     sl_value **with;                  /* set by a rule through sl_rewrite_with: replacements of all results */
     struct { sl_rewrite_item *data; size_t count, capacity; } work;   /* stack of ops to look at */
-    uint8_t *state;                   /* by op id: bits below */
+    struct { sl_rewrite_item *data; size_t count, capacity; } binders;   /* dead but for symbols that they may bind */
+    uint8_t *state;                   /* by op id: bits of simplify.c */
     size_t state_capacity;
     int64_t *hits;                    /* per rule */
 } sl_rewriter;
@@ -33,6 +34,9 @@ bool sl_rewrite_with(sl_rewriter *rw, sl_value *value);
 bool sl_rewrite_with_all(sl_rewriter *rw, int count, sl_value *const *values);
 /* To be called for an op that a rule changed outside of its root: it is looked at again. */
 void sl_rewrite_touch(sl_rewriter *rw, sl_op *op);
+
+/* simplify_binders.c: which of these unused ops that may bind symbols (sl_op_may_bind) are dead: moved to the front, their number returned. */
+size_t sl_rewrite_dead_binders(sl_rewriter *rw, sl_op *func, sl_op **ops, size_t count);
 
 /* ---- what rules ask ---- */
 bool sl_is_kind(const sl_value *value, sl_op_kind kind);        /* defined by such an op */

@@ -33,6 +33,7 @@ enum {
     SL_TRAIT_SYMBOL = 1u << 5,        /* named by attribute sym_name */
     SL_TRAIT_RANDOM = 1u << 6,        /* not to be deduplicated or folded */
     SL_TRAIT_ALIAS = 1u << 7,         /* result may share the first operand's memory (reshape, view) */
+    SL_TRAIT_BINDS = 1u << 8,         /* may give fresh symbols in its result types their values: not dead while a symbol is mentioned elsewhere */
 };
 
 typedef struct sl_count_range { int16_t least, most; } sl_count_range;   /* most -1: unbounded */

@@ -58,3 +58,16 @@ core.func @dead(%c: tensor<i1>, %x: tensor<B x f32>) -> (tensor<B x f32>) {
   })
   core.return(%x) : (tensor<B x f32>)
 }
+
+// An op whose results are unused stays while the size that it finds out is asked for, and goes with the last one who asks.
+// CHECK-LABEL: @shape_only
+// CHECK-NEXT: tensor.nonzero(%x) : (tensor<B x f32>) -> tensor<1 x ?[[N:[0-9]+]] x i64>
+// CHECK-NEXT: tensor.from_dims {dims = [expr(?[[N]])]}
+// CHECK-NEXT: core.return
+core.func @shape_only(%x: tensor<B x f32>) -> (tensor<1 x i64>) {
+  %n = tensor.nonzero(%x) : (tensor<B x f32>) -> tensor<1 x ?1 x i64>
+  %d = tensor.from_dims {dims = [expr(?1)]} : () -> tensor<1 x i64>
+  %m = tensor.nonzero(%x) : (tensor<B x f32>) -> tensor<1 x ?2 x i64>
+  %e = tensor.from_dims {dims = [expr(?2)]} : () -> tensor<1 x i64>
+  core.return(%d) : (tensor<1 x i64>)
+}
