@@ -574,7 +574,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     if (c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
         int most = 4;
         while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
-        while (most > 1 && panels < 2 * most) most--;
+        while (most > 1 && round_up(panels, most) * 32 > panels * 33) most--;      /* at most 3 % of padding panels */
         c->panels_at_once = most;
         used = round_up(panels, most);
         c->panels = tile_const(k, used);
