@@ -106,7 +106,7 @@ static void run_direction(im_node *n, const direction *d, sl_value **outputs, sl
     sl_block *block = sl_op_body(loop, 0);
     sl_value *iteration = sl_block_add_argument(block, sl_type_tensor(n->context, SL_ELEMENT_i64, 0, NULL));
     sl_block_add_argument(block, sl_type_tensor(n->context, SL_ELEMENT_i1, 0, NULL));
-    sl_value *state[MAX_STATE], *next[MAX_STATE];
+    sl_value *state[MAX_STATE], *next[MAX_STATE] = {NULL};
     for (int i = 0; i < states; i++) state[i] = sl_block_add_argument(block, state_type);
     sl_builder saved = *n->builder;
     n->builder->block = block;

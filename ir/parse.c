@@ -113,7 +113,7 @@ bool sl_parse_int(sl_parser *parser, int64_t *value) {
 }
 
 bool sl_parse_small_int(sl_parser *parser, const char *what, int least, int most, int *value) {
-    int64_t wide;
+    int64_t wide = 0;
     sl_token token = parser->token;
     if (!sl_parse_int(parser, &wide)) return false;
     if (wide < least || wide > most) return sl_parse_error(parser, &token, "%s must be from %d to %d", what, least, most);
