@@ -102,7 +102,7 @@ core.func @main(%x: tensor<B x 4 x f32>, %i: tensor<2 x i64>, %c: tensor<i1>, %f
 // CHECK: :[[@LINE+1]]:3: error: tensor.from_dims: entry 0 of attribute `dims` must be an expression
   %13 = tensor.from_dims {dims = [4]} : () -> tensor<1 x i64>
   %14 = tensor.if(%c) : (tensor<i1>) -> tensor<f32> ({
-// CHECK: :[[@LINE+1]]:5: error: route.yield: ends a region of route.switch, not of tensor.if
+// CHECK: :[[@LINE+1]]:5: error: route.yield: ends a region of route.switch{{.*}}, not of tensor.if
     route.yield(%fill) : (tensor<f32>)
   }, {
     tensor.yield(%fill) : (tensor<f32>)
