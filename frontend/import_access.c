@@ -125,13 +125,22 @@ void im_out(im_node *n, int index, sl_value *value) { im_item_out(n, index, im_i
 sl_element im_element(const sl_value *value) { return sl_type_element(sl_value_type(value)); }
 bool im_is_float(const sl_value *value) { return sl_element_is_float(im_element(value)); }
 int im_rank(const sl_value *value) { return sl_type_rank(sl_value_type(value)); }
-sl_expr im_dim(const sl_value *value, int axis) { return sl_type_dim(sl_value_type(value), axis); }
+
+sl_expr im_dim_of(im_node *n, const sl_value *value, int axis)
+{
+    sl_type type = sl_value_type(value);
+    if (!sl_type_is_ranked(type) || axis < 0 || axis >= sl_type_rank(type))
+        im_fail(n, "a tensor of rank %d was found where dim %d is needed", sl_type_is_ranked(type) ? sl_type_rank(type) : -1, axis);
+    return sl_type_dim(type, axis);
+}
+
 const sl_expr *im_dims(const sl_value *value) { return sl_type_dims(sl_value_type(value)); }
 sl_expr im_expr(im_node *n, int64_t value) { return sl_expr_const(n->context, value); }
 bool im_is_one(sl_expr expr) { return sl_expr_equals_const(expr, 1); }
 
 int64_t im_static_dim(im_node *n, const sl_value *value, int axis, const char *what)
 {
+    im_dim(value, axis);
     int64_t dim = sl_type_static_dim(sl_value_type(value), axis);
     if (dim < 0) im_fail(n, "%s: dim %d must be known while compiling (give it with --shape)", what, axis);
     return dim;
@@ -213,7 +222,7 @@ int im_known_ints(im_node *n, sl_value *value, int64_t *values, int capacity)
     if (data) {
         int64_t count = sl_type_static_count(sl_value_type(value));
         if (count < 0 || count > capacity) return -1;
-        for (int64_t i = 0; i < count; i++) values[i] = im_is_float(value) ? (int64_t)sl_attr_data_float(data, i) : sl_attr_data_int(data, i);
+        for (int64_t i = 0; i < count; i++) values[i] = im_is_float(value) ? im_to_int(sl_attr_data_float(data, i)) : sl_attr_data_int(data, i);
         return (int)count;
     }
     if (capacity > 64) capacity = 64;
@@ -246,6 +255,12 @@ bool im_known_float(im_node *n, sl_value *value, double *result)
         return true;
     }
     return false;
+}
+
+int64_t im_to_int(double value)
+{
+    if (isnan(value)) return 0;
+    return value >= 0x1p63 ? INT64_MAX : value < -0x1p63 ? INT64_MIN : (int64_t)value;
 }
 
 double im_need_float(im_node *n, sl_value *value, const char *what)

@@ -100,7 +100,7 @@ sl_value *im_scalar(im_node *n, sl_element element, double value)
     void *data;
     sl_attr attr = sl_attr_data_zero(n->context, type, &data);
     if (sl_element_is_float(element)) sl_element_store_float(element, data, 0, value);
-    else sl_element_store_int(element, data, 0, (int64_t)value);
+    else sl_element_store_int(element, data, 0, im_to_int(value));
     return sl_build_constant(n->builder, attr);
 }
 

@@ -414,7 +414,8 @@ static void scan(im_node *n, sl_value *const *given, int given_count, sl_value *
     spec->scan = true;
     int64_t *in_axes = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED), *out_axes = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED);
     int64_t *in_directions = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED), *out_directions = SL_NEW_ARRAY(n->arena, int64_t, MAX_CARRIED);
-    spec->extra = (int)im_int(n, "num_scan_inputs", 0);
+    int64_t extra = im_int(n, "num_scan_inputs", 0);
+    spec->extra = extra < 0 || extra > given_count ? 0 : (int)extra;
     spec->carried = given_count - spec->extra;
     int scans = spec->body->output_count - spec->carried;
     if (spec->extra < 1 || spec->carried < 0 || given_count > MAX_CARRIED || spec->body->input_count != given_count || scans < 0) im_fail(n, "the body does not fit num_scan_inputs and the operands");

@@ -143,6 +143,7 @@ static void split_sizes(im_node *n, const sl_value *x, int axis, int count, sl_e
     for (int i = 0; i < count; i++) {
         sizes[i] = given >= 0 ? im_expr(n, listed[i]) : exact || i + 1 < count ? chunk : rest;
         rest = sl_expr_sub(n->context, rest, sizes[i]);
+        if (given >= 0 && (listed[i] < 0 || listed[i] > (INT64_C(1) << 48))) im_fail(n, "a split size of %lld is not possible", (long long)listed[i]);
         sum += given >= 0 ? listed[i] : 0;
     }
     if (given >= 0 && sl_expr_is_const(dim, &whole) && sum != whole) im_fail(n, "the split sizes add up to %lld, the axis has %lld", (long long)sum, (long long)whole);
@@ -277,7 +278,7 @@ void im_op_one_hot(im_node *n)
     sl_value *indices = im_in(n, 0), *depth = im_rank0(n, im_in(n, 1), "the depth"), *values = im_in(n, 2);
     int rank = im_rank(indices) + 1, axis = im_axis(n, im_int(n, "axis", -1), rank);
     sl_expr count;
-    if (im_is_float(depth)) count = im_expr(n, (int64_t)im_need_float(n, depth, "the depth"));
+    if (im_is_float(depth)) count = im_expr(n, im_to_int(im_need_float(n, depth, "the depth")));
     else if (im_exprs(n, depth, &count, 1) != 1) count = NULL;
     sl_value *index = im_cast(n, indices, SL_ELEMENT_i64), *classes, *size;
     if (count) {

@@ -78,7 +78,9 @@ const im_item *im_item_list(im_node *n, int count, const im_item *const *items);
 sl_element im_element(const sl_value *value);
 bool im_is_float(const sl_value *value);
 int im_rank(const sl_value *value);
-sl_expr im_dim(const sl_value *value, int axis);
+/* Fails when the value has no such axis, whatever a hostile model made of its rank. */
+sl_expr im_dim_of(im_node *n, const sl_value *value, int axis);
+#define im_dim(value, axis) im_dim_of(n, (value), (axis))
 const sl_expr *im_dims(const sl_value *value);
 int64_t im_static_dim(im_node *n, const sl_value *value, int axis, const char *what);   /* fails when symbolic */
 sl_type im_tensor_type(im_node *n, sl_element element, int rank, const sl_expr *dims);
@@ -98,6 +100,7 @@ int im_need_ints(im_node *n, sl_value *value, const char *what, int64_t *values,
 int im_exprs(im_node *n, sl_value *value, sl_expr *exprs, int capacity);                /* -1 when not known */
 bool im_known_float(im_node *n, sl_value *value, double *result);                       /* one element */
 bool im_known_int(im_node *n, sl_value *value, int64_t *result);
+int64_t im_to_int(double value);                                             /* truncated, saturated; NaN is 0 */
 double im_need_float(im_node *n, sl_value *value, const char *what);
 int64_t im_need_int(im_node *n, sl_value *value, const char *what);
 

@@ -10,7 +10,7 @@ static sl_value *random_tensor(im_node *n, const char *distribution, double firs
     im_attr(&attrs, "first", sl_attr_float(n->context, first));
     im_attr(&attrs, "second", sl_attr_float(n->context, second));
     /* Without a seed every node has its own stream. */
-    int64_t seed = im_param(n, "seed") ? (int64_t)im_float(n, "seed", 0) : (int64_t)(sl_hash_bytes(n->node->name, strlen(n->node->name), 0) >> 1);
+    int64_t seed = im_param(n, "seed") ? im_to_int(im_float(n, "seed", 0)) : (int64_t)(sl_hash_bytes(n->node->name, strlen(n->node->name), 0) >> 1);
     im_attr(&attrs, "seed", sl_attr_int(n->context, seed));
     return im_typed(n, SL_OP_tensor_random, 0, NULL, im_tensor_type(n, element, rank, dims), &attrs);
 }

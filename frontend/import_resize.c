@@ -20,7 +20,7 @@ typedef struct axis_plan { sl_expr out; double scale; bool scale_known; double r
 
 enum { MAX_TAPS = 4096 };
 
-static double source(const plan *p, const axis_plan *a, double i, double in, double out)
+static double source_unchecked(const plan *p, const axis_plan *a, double i, double in, double out)
 {
     double s = a->scale, length = s * in;
     switch (p->coordinates) {
@@ -33,6 +33,13 @@ static double source(const plan *p, const axis_plan *a, double i, double in, dou
         return a->roi_start * (in - 1) + (length > 1 ? i * (a->roi_end - a->roi_start) * (in - 1) / (length - 1) : (a->roi_end - a->roi_start) * (in - 1) / 2);
     }
     return 0;
+}
+
+/* Regions and scales may be anything: a coordinate that no index could hold counts as 0. */
+static double source(const plan *p, const axis_plan *a, double i, double in, double out)
+{
+    double at = source_unchecked(p, a, i, in, out);
+    return fabs(at) < 0x1p40 ? at : 0;
 }
 
 static double nearest_of(const char *how, double x)
@@ -78,6 +85,7 @@ static sl_value *resize_known(im_node *n, const plan *p, sl_value *x, int axis, 
 {
     if (out < 0 || out > (1 << 24)) im_fail(n, "a size of %lld is not possible", (long long)out);
     if (in == 0 && out > 0) im_fail(n, "an empty axis can't be resized");
+    if (out == 0) return im_slice_axis(n, x, axis, im_expr(n, 0), im_expr(n, 0), 1);
     int64_t *index = SL_NEW_ARRAY(n->arena, int64_t, out + 1);
     int rank = im_rank(x);
     if (p->mode == NEAREST) {
@@ -237,7 +245,11 @@ static sl_expr scaled_size(im_node *n, sl_expr size, double scale)
 {
     int64_t known;
     if (scale <= 0 || !isfinite(scale)) im_fail(n, "scale %g is not possible", scale);
-    if (sl_expr_is_const(size, &known)) return im_expr(n, (int64_t)floor((double)known * scale));
+    if (sl_expr_is_const(size, &known)) {
+        double scaled = floor((double)known * scale);
+        if (!(scaled < 0x1p40)) im_fail(n, "scale %g of a size of %lld is not possible", scale, (long long)known);
+        return im_expr(n, (int64_t)scaled);
+    }
     for (int64_t q = 1; q <= 1024; q++) {
         double p = scale * (double)q;
         if (fabs(p - round(p)) < 1e-6 * p) return sl_expr_floordiv(n->context, sl_expr_mul(n->context, size, im_expr(n, (int64_t)round(p))), im_expr(n, q));
@@ -352,7 +364,9 @@ void im_op_resize(im_node *n)
         for (int i = 0; i < count && !stretch; i++) {
             int64_t in = im_static_dim(n, x, (int)listed[i], "keep_aspect_ratio_policy");
             axes[listed[i]].scale = common;
-            axes[listed[i]].out = im_expr(n, (int64_t)floor(common * (double)in + 0.5));
+            double scaled = floor(common * (double)in + 0.5);
+            if (!(scaled >= 0 && scaled < 0x1p40)) im_fail(n, "a size of %g is not possible", scaled);
+            axes[listed[i]].out = im_expr(n, (int64_t)scaled);
         }
     }
     resize(n, &p, x, axes);

@@ -253,7 +253,7 @@ void im_op_range(im_node *n)
     sl_value *start = im_rank0(n, im_in(n, 0), "start"), *limit = im_rank0(n, im_in(n, 1), "limit"), *delta = im_rank0(n, im_in(n, 2), "delta");
     sl_expr first, end;
     int64_t step;
-    if (!im_is_float(start) && im_exprs(n, start, &first, 1) == 1 && im_exprs(n, limit, &end, 1) == 1 && im_known_int(n, delta, &step) && step != 0) {
+    if (!im_is_float(start) && im_exprs(n, start, &first, 1) == 1 && im_exprs(n, limit, &end, 1) == 1 && im_known_int(n, delta, &step) && step != 0 && step != INT64_MIN) {
         sl_expr span = step > 0 ? sl_expr_sub(n->context, end, first) : sl_expr_sub(n->context, first, end);
         sl_expr count = sl_expr_ceildiv(n->context, span, im_expr(n, step > 0 ? step : -step));
         int64_t bound;
@@ -301,7 +301,7 @@ void im_op_depth_to_space(im_node *n)
     bool crd = !strcmp(mode, "CRD");
     if (!crd && strcmp(mode, "DCR") != 0) im_fail(n, "attribute 'mode' must be DCR or CRD, but is '%s'", mode);
     int64_t b = im_int(n, "blocksize", 1);
-    if (b <= 0) im_fail(n, "attribute 'blocksize' must be positive");
+    if (b <= 0 || b > 65536) im_fail(n, "attribute 'blocksize' must be between 1 and 65536");
     sl_expr block = im_expr(n, b), channels = sl_expr_divide_exact(n->context, im_dim(x, 1), im_expr(n, b * b));
     if (!channels) im_fail(n, "the channels must be a multiple of blocksize * blocksize");
     sl_expr split[6] = {im_dim(x, 0), crd ? channels : block, block, crd ? block : channels, im_dim(x, 2), im_dim(x, 3)};
@@ -317,7 +317,7 @@ void im_op_space_to_depth(im_node *n)
     const char *mode = im_string(n, "mode", "DCR");
     bool crd = !strcmp(mode, "CRD");
     int64_t b = im_int(n, "blocksize", 1);
-    if (b <= 0) im_fail(n, "attribute 'blocksize' must be positive");
+    if (b <= 0 || b > 65536) im_fail(n, "attribute 'blocksize' must be between 1 and 65536");
     sl_expr block = im_expr(n, b), height = sl_expr_divide_exact(n->context, im_dim(x, 2), block), width = sl_expr_divide_exact(n->context, im_dim(x, 3), block);
     if (!height || !width) im_fail(n, "height and width must be multiples of blocksize");
     sl_expr split[6] = {im_dim(x, 0), im_dim(x, 1), height, block, width, block};

@@ -8,6 +8,8 @@
 
 /* ---- geometry ---- */
 
+#define MAX_PAD (INT64_C(1) << 32)     /* keeps sums of sizes far from overflow */
+
 void im_window_read(im_node *n, sl_value *x, const int64_t *kernel, im_window *w)
 {
     memset(w, 0, sizeof *w);
@@ -20,6 +22,8 @@ void im_window_read(im_node *n, sl_value *x, const int64_t *kernel, im_window *w
     int pad_count = im_ints(n, "pads", pads, 2 * SL_MAX_RANK);
     if ((strides >= 0 && strides != spatial) || (dilations >= 0 && dilations != spatial) || (pad_count >= 0 && pad_count != 2 * spatial))
         im_fail(n, "strides, dilations or pads do not fit %d spatial dims", spatial);
+    for (int i = 0; i < pad_count; i++)
+        if (pads[i] > MAX_PAD || pads[i] < -MAX_PAD) im_fail(n, "a padding of %lld is not possible", (long long)pads[i]);
     const char *auto_pad = im_string(n, "auto_pad", "NOTSET");
     bool same_upper = !strcmp(auto_pad, "SAME_UPPER"), same_lower = !strcmp(auto_pad, "SAME_LOWER");
     bool ceil_mode = im_bool(n, "ceil_mode", false);
@@ -224,16 +228,22 @@ void im_op_conv_transpose(im_node *n)
     if ((strides >= 0 && strides != spatial) || (dilations >= 0 && dilations != spatial) || (more_count >= 0 && more_count != spatial) ||
         (pad_count >= 0 && pad_count != 2 * spatial))
         im_fail(n, "strides, dilations, pads or output_padding do not fit %d spatial dims", spatial);
+    if (shape_count >= 0 && shape_count != spatial && shape_count != spatial + 2) im_fail(n, "attribute 'output_shape' must have %d entries", spatial);
     if (shape_count == spatial + 2) memmove(shape, shape + 2, sizeof(int64_t) * (size_t)spatial);
     for (int i = 0; i < spatial; i++) {
         if (strides < 0) g.strides[i] = 1;
         if (dilations < 0) g.dilations[i] = 1;
-        if (g.strides[i] <= 0 || g.dilations[i] <= 0) im_fail(n, "strides and dilations must be positive");
+        if (g.strides[i] <= 0 || g.dilations[i] <= 0 || g.strides[i] > MAX_PAD || g.dilations[i] > MAX_PAD || kernel[i] > MAX_PAD / g.dilations[i])
+            im_fail(n, "strides and dilations must be positive, the kernel must have a size");
+        int64_t given[4] = {more_count >= 0 ? more[i] : 0, shape_count > i ? shape[i] : 0, pad_count >= 0 ? pads[i] : 0, pad_count >= 0 ? pads[spatial + i] : 0};
+        for (int k = 0; k < 4; k++)
+            if (given[k] > MAX_PAD || given[k] < -MAX_PAD) im_fail(n, "output_padding, output_shape or pads are out of range");
         int64_t extent = (kernel[i] - 1) * g.dilations[i] + 1, extra = more_count >= 0 ? more[i] : 0, low = 0, high = 0;
         if (shape_count >= 0 || same) {
             int64_t total = extra + extent - g.strides[i];        /* for an output of size * stride */
             if (shape_count >= 0) {
                 int64_t size = im_static_dim(n, x, i + 2, "output_shape");
+                if (size > MAX_PAD / g.strides[i]) im_fail(n, "the input is too large");
                 total = g.strides[i] * (size - 1) + extra + extent - shape[i];
             }
             if (total < 0) {                                      /* the output is larger than what the kernel reaches: zeros behind */
@@ -392,7 +402,9 @@ void im_op_max_unpool(im_node *n)
     for (int i = 0; i < rank; i++) {
         dims[i] = im_dim(x, i);
         if (i < 2) continue;
-        int64_t stride = stride_count >= 0 ? strides[i - 2] : 1, pad = pad_count >= 0 ? pads[i - 2] + pads[i - 2 + spatial] : 0;
+        int64_t stride = stride_count >= 0 ? strides[i - 2] : 1, before = pad_count >= 0 ? pads[i - 2] : 0, behind_x = pad_count >= 0 ? pads[i - 2 + spatial] : 0;
+        if (kernel[i - 2] > MAX_PAD || kernel[i - 2] < 0 || before > MAX_PAD || before < -MAX_PAD || behind_x > MAX_PAD || behind_x < -MAX_PAD) im_fail(n, "kernel or pads are out of range");
+        int64_t pad = before + behind_x;
         dims[i] = sl_expr_mul(n->context, sl_expr_sub(n->context, dims[i], im_expr(n, 1)), im_expr(n, stride));
         dims[i] = sl_expr_add(n->context, dims[i], im_expr(n, kernel[i - 2] - pad));
     }
@@ -447,7 +459,8 @@ void im_op_col2im(im_node *n)
         if (ns < 0) strides[i] = 1;
         if (nd < 0) dilations[i] = 1;
         if (np < 0) pads[i] = pads[spatial + i] = 0;
-        if (strides[i] <= 0 || dilations[i] <= 0 || block[i] <= 0 || block[i] > 4096 || dilations[i] > 65536) im_fail(n, "block, strides and dilations must be positive");
+        if (image[i] < 0 || image[i] > MAX_PAD || pads[i] < 0 || pads[i] > MAX_PAD || pads[spatial + i] < 0 || pads[spatial + i] > MAX_PAD) im_fail(n, "image or pads are out of range");
+        if (strides[i] <= 0 || dilations[i] <= 0 || block[i] <= 0 || block[i] > 4096 || dilations[i] > 65536 || strides[i] > MAX_PAD) im_fail(n, "block, strides and dilations must be positive");
         columns[i] = (image[i] + pads[i] + pads[spatial + i] - (dilations[i] * (block[i] - 1) + 1)) / strides[i] + 1;
         places *= block[i];
         if (places > 4096) im_fail(n, "blocks of more than 4096 elements are not supported");
