@@ -6,8 +6,8 @@
  * transposes of all tensors that enter or leave it. A transpose that moves only dims of extent 1 is a reshape and costs nothing. Constant weights are
  * transposed here (kernel x C/groups x M); other constants by the simplify that follows.
  *
- * Afterwards transpose(reshape(transpose(x))) that puts everything back in x's order becomes reshape(x): what is left of flattening a feature map to a
- * sequence (vision transformers).
+ * Afterwards transpose(reshape(transpose(x))) with a reshape that merges dims becomes reshape(transpose(x)), or reshape(x) when everything is back in x's
+ * order: what is left of flattening a feature map to a sequence (vision transformers), or of putting together the pixels of a transposed convolution.
  *
  * In and out: tensor level. Regions of control flow are blocks of their own. */
 #include "nest_query.h"
@@ -365,36 +365,33 @@ static void decide_component(layout *l, int root, const int *members, int count)
 
 /* ---- transpose(reshape(transpose(x))) ---- */
 
-/* When op undoes, behind a reshape that only merges or splits, what the transpose before the reshape did: a reshape of x. */
-static bool drop_round_trip(layout *l, sl_op *op) {
+/* A transpose behind a reshape that only merges dims moves in front of it, where it joins the one that is there: one transpose of x, or none. */
+static bool join_transposes(layout *l, sl_op *op) {
     sl_op *reshape = sl_value_op(sl_op_operand(op, 0));
     if (!reshape || sl_op_get_kind(reshape) != SL_OP_tensor_reshape || sl_op_operand_count(reshape) != 1) return false;
     sl_op *inner = sl_value_op(sl_op_operand(reshape, 0));
     if (!inner || sl_op_get_kind(inner) != SL_OP_tensor_transpose) return false;
     sl_type from = sl_value_type(sl_op_operand(reshape, 0)), to = sl_value_type(sl_op_result(reshape, 0));
-    int count, from_rank = sl_type_rank(from), to_rank = sl_type_rank(to), i = 0;
+    int count, from_rank = sl_type_rank(from), to_rank = sl_type_rank(to), i = 0, placed = 0;
     const int64_t *first = sl_op_ints(inner, "perm", &count), *second = sl_op_ints(op, "perm", &count);
     int begin[SL_MAX_RANK], end[SL_MAX_RANK];
+    int64_t perm[SL_MAX_RANK];
     for (int j = 0; j < to_rank; j++) {                 /* dim j of the reshape is dims begin..end-1 of the transposed x, merged */
         sl_expr product = sl_expr_const(l->context, 1);
         begin[j] = i;
+        if (sl_expr_equals_const(sl_type_dim(to, j), 1) && i < from_rank && sl_expr_equals_const(sl_type_dim(from, i), 1)) i++;
         while (product != sl_type_dim(to, j) && i < from_rank) product = sl_expr_mul(l->context, product, sl_type_dim(from, i++));
         if (product != sl_type_dim(to, j)) return false;
         end[j] = i;
     }
-    for (; i < from_rank; i++)
-        if (!sl_expr_equals_const(sl_type_dim(from, i), 1)) return false;
-    int64_t before = -1;
-    for (int d = 0; d < to_rank; d++) {
-        for (int k = begin[second[d]]; k < end[second[d]]; k++) {
-            if (sl_expr_equals_const(sl_type_dim(from, k), 1)) continue;
-            if (first[k] < before) return false;
-            before = first[k];
-        }
-    }
+    for (int k = i; k < from_rank; k++)
+        if (!sl_expr_equals_const(sl_type_dim(from, k), 1)) return false;
+    for (int d = 0; d < to_rank; d++)
+        for (int k = begin[second[d]]; k < end[second[d]]; k++) perm[placed++] = first[k];
+    for (int k = i; k < from_rank; k++) perm[placed++] = first[k];
     sl_builder builder = sl_builder_before(op);
-    sl_value *x = sl_op_operand(inner, 0);
     sl_type type = sl_value_type(sl_op_result(op, 0));
+    sl_value *x = build_permuted(l, &builder, sl_op_operand(inner, 0), perm);
     sl_value *value = sl_op_result(sl_build(&builder, SL_OP_tensor_reshape, 1, &x, 1, &type, 0, NULL), 0);
     sl_value_set_name(value, sl_value_name(sl_op_result(op, 0)));
     sl_op_replace(op, &value);
@@ -423,7 +420,7 @@ static void layout_block(layout *l, sl_block *block) {
     }
     for (sl_op *op = sl_block_first(block), *after; op; op = after) {
         after = sl_op_next(op);
-        if (sl_op_get_kind(op) == SL_OP_tensor_transpose) drop_round_trip(l, op);
+        if (sl_op_get_kind(op) == SL_OP_tensor_transpose) join_transposes(l, op);
     }
 }
 

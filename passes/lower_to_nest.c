@@ -78,23 +78,6 @@ static sl_op *lower(sl_op *op) {
     return NULL;
 }
 
-static int64_t lower_block(sl_block *block) {
-    int64_t changes = 0;
-    for (sl_op *op = sl_block_first(block), *next; op; op = next) {
-        next = sl_op_next(op);
-        if (sl_op_get_kind(op) == SL_OP_nest_generic || sl_op_get_kind(op) == SL_OP_nest_group) continue;
-        for (int i = 0; i < sl_op_region_count(op); i++)
-            if (sl_region_block(sl_op_region(op, i))) changes += lower_block(sl_op_body(op, i));
-        sl_op *nest = lower(op);
-        if (!nest) continue;
-        sl_lower_replace(op, nest);
-        changes++;
-    }
-    return changes;
-}
-
-/* ---- views that are left ---- */
-
 /* transpose(nest result read by nothing else): the nest writes in the transposed order. */
 static bool fold_into_producer(sl_op *op) {
     sl_value *source = sl_op_operand(op, 0);
@@ -113,8 +96,8 @@ static bool fold_into_producer(sl_op *op) {
     sl_value_set_type(source, sl_value_type(sl_op_result(op, 0)));
     sl_value_set_name(source, sl_value_name(sl_op_result(op, 0)));
     sl_op_replace(op, &source);
-    if (sl_op_result_count(nest) != 1 || !sl_nest_is_elementwise(nest)) return true;
-    /* nothing but the result decides the loop order of an elementwise nest: write in memory order */
+    if (sl_op_result_count(nest) != 1) return true;
+    /* parallel loops may run in any order: take that of the memory written */
     sl_expr substitution[SL_NEST_MAX_LOOPS] = {0}, bounds[SL_NEST_MAX_LOOPS];
     bool reduced[SL_NEST_MAX_LOOPS] = {0};
     int placed = 0;
@@ -124,11 +107,50 @@ static bool fold_into_producer(sl_op *op) {
         bounds[placed] = sl_nest_bound(nest, loop);
         substitution[loop] = sl_expr_loop(context, placed++);
     }
+    for (int i = 0; i < loops; i++) {
+        if (!sl_nest_is_reduced(nest, i)) continue;
+        bounds[placed] = sl_nest_bound(nest, i), reduced[placed] = true;
+        substitution[i] = sl_expr_loop(context, placed++);
+    }
     if (placed != loops) return true;
     sl_builder builder = sl_builder_before(nest);
     sl_nest_rewrite(&builder, nest, substitution, loops, bounds, reduced);
     return true;
 }
+
+/* A contraction whose result is only read transposed, with one of the right operand's loops innermost, writes it so: its lanes then lie along what the
+ * reader, as its epilogue, stores. Other transposes are left to their readers. */
+static bool wants_transposed(const sl_op *op) {
+    sl_contraction info;
+    int count;
+    if (sl_op_get_kind(op) != SL_OP_tensor_transpose) return false;
+    sl_op *nest = sl_value_op(sl_op_operand(op, 0));
+    const int64_t *perm = sl_op_ints(op, "perm", &count);
+    if (!sl_nest_is_contraction(nest, &info) || count == 0 || perm[count - 1] == count - 1) return false;
+    int loop = sl_expr_plain_loop(sl_attr_map_result(sl_nest_result_map(nest, 0), (int)perm[count - 1]));
+    return loop >= 0 && info.roles[loop] == SL_ROLE_N;
+}
+
+static int64_t lower_block(sl_block *block) {
+    int64_t changes = 0;
+    for (sl_op *op = sl_block_first(block), *next; op; op = next) {
+        next = sl_op_next(op);
+        if (sl_op_get_kind(op) == SL_OP_nest_generic || sl_op_get_kind(op) == SL_OP_nest_group) continue;
+        for (int i = 0; i < sl_op_region_count(op); i++)
+            if (sl_region_block(sl_op_region(op, i))) changes += lower_block(sl_op_body(op, i));
+        if (wants_transposed(op) && fold_into_producer(op)) {
+            changes++;
+            continue;
+        }
+        sl_op *nest = lower(op);
+        if (!nest) continue;
+        sl_lower_replace(op, nest);
+        changes++;
+    }
+    return changes;
+}
+
+/* ---- views that are left ---- */
 
 static void copy_view(sl_op *op) {
     sl_nest_spec spec;

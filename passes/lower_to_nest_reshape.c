@@ -2,7 +2,8 @@
  *
  * Two sweeps over a block, none undoing the other:
  *   down: elementwise(view(x), scalars...) becomes view(elementwise(x, scalars...)) for transposes and reshapes, so that the op stays next to
- *         what made x (the scale of attention's queries joins the projection's epilogue);
+ *         what made x (the scale of attention's queries joins the projection's epilogue); below a reshape that merges dims also with broadcasts, which
+ *         are split like them (the bias of a transposed convolution);
  *   up:   reshape(op(x)) that splits leading dims becomes op(reshape(x)) for elementwise ops and contractions, so that a model that flattens
  *         batch and sequence for each matrix product ([B, S, E] -> [B*S, E] -> product -> [B, S, N]) computes in one iteration space throughout; the
  *         reshape then meets its inverse and both vanish.
@@ -65,76 +66,19 @@ static sl_value *build_like(sl_builder *builder, sl_op *op, sl_value *const *ope
     return sl_op_result(sl_build(builder, sl_op_get_kind(op), sl_op_operand_count(op), operands, 1, &type, count, attrs), 0);
 }
 
-/* ---- down ---- */
+/* ---- splits ---- */
 
-static bool is_bijective_view(const sl_op *op) {
-    return is_reshape(op) || (op && sl_op_get_kind(op) == SL_OP_tensor_transpose);
-}
-
-/* Whether two views do the same to operands of the same dims. */
-static bool same_view(const sl_op *a, const sl_op *b) {
-    if (sl_op_get_kind(a) != sl_op_get_kind(b)) return false;
-    if (!same_dims(sl_value_type(sl_op_operand(a, 0)), sl_value_type(sl_op_operand(b, 0)))) return false;
-    return is_reshape(a) || sl_op_attr(a, "perm") == sl_op_attr(b, "perm");
-}
-
-static bool ranked(const sl_op *op) {
-    for (int i = 0; i < sl_op_operand_count(op); i++)
-        if (!sl_type_is_tensor(sl_value_type(sl_op_operand(op, i))) || !sl_type_is_ranked(sl_value_type(sl_op_operand(op, i)))) return false;
-    return sl_op_result_count(op) == 1 && sl_type_is_tensor(sl_value_type(sl_op_result(op, 0))) && sl_type_is_ranked(sl_value_type(sl_op_result(op, 0)));
-}
-
-static bool sink_below(sl_op *op) {
-    sl_op *view = NULL, *views[4] = {NULL};
-    int count = sl_op_operand_count(op);
-    sl_value *operands[4];
-    if (!sl_op_has_trait(op, SL_TRAIT_ELEMENTWISE) || !ranked(op)) return false;
-    for (int i = 0; i < count; i++) {
-        sl_value *value = sl_op_operand(op, i);
-        if (fill_of(value)) continue;
-        sl_op *maker = sl_value_op(value);
-        if (!is_bijective_view(maker) || sl_op_block(maker) != sl_op_block(op) || (view && !same_view(view, maker))) return false;
-        for (sl_use *use = sl_value_first_use(value); use; use = sl_use_next(use))
-            if (sl_use_user(use) != op) return false;
-        view = views[i] = maker;
-    }
-    if (!view) return false;
-    sl_type inner = sl_value_type(sl_op_operand(view, 0)), outer = sl_value_type(sl_op_result(op, 0));
-    if (!same_dims(sl_value_type(sl_op_result(view, 0)), outer)) return false;
-    sl_builder builder = sl_builder_before(op);
-    for (int i = 0; i < count; i++) {
-        sl_value *fill = fill_of(sl_op_operand(op, i));
-        operands[i] = fill ? build_filled(&builder, fill, inner) : sl_op_operand(sl_value_op(sl_op_operand(op, i)), 0);
-    }
-    sl_value *computed = build_like(&builder, op, operands, inner), *result;
-    if (is_reshape(view)) {
-        result = sl_op_result(sl_build(&builder, SL_OP_tensor_reshape, 1, &computed, 1, &outer, 0, NULL), 0);
-    } else {
-        sl_named_attr perm = {"perm", sl_op_attr(view, "perm")};
-        result = sl_op_result(sl_build(&builder, SL_OP_tensor_transpose, 1, &computed, 1, &outer, 1, &perm), 0);
-    }
-    sl_value_set_name(result, sl_value_name(sl_op_result(op, 0)));
-    sl_op_replace(op, &result);
-    for (int i = 0; i < count; i++) {        /* dead now, once each; it would count as another reader of what is behind it */
-        bool first = views[i] != NULL;
-        for (int k = 0; k < i; k++) first &= views[k] != views[i];
-        if (first && !sl_value_has_uses(sl_op_result(views[i], 0))) sl_op_erase(views[i]);
-    }
-    sink_below(sl_value_op(computed));       /* heads are a transpose of a reshape */
-    return true;
-}
-
-/* ---- up ---- */
-
-/* How many dims of `to` each dim of `from` is split into, in order; false when the reshape does anything else. */
-static bool split_plan(sl_context *context, sl_type from, sl_type to, int *parts) {
+/* How many dims of `to` each dim of `from` is split into, in order; false when the reshape does anything else. A dim of 1 must stay one, so that what is
+ * hoisted has nothing left to hoist, unless `ones_may_go`. */
+static bool split_plan(sl_context *context, sl_type from, sl_type to, bool ones_may_go, int *parts) {
     int j = 0, from_rank = sl_type_rank(from), to_rank = sl_type_rank(to);
     for (int i = 0; i < from_rank; i++) {
         sl_expr dim = sl_type_dim(from, i), product = sl_expr_const(context, 1);
         parts[i] = 0;
-        if (sl_expr_equals_const(dim, 1)) {           /* must stay a dim of its own, so that what is hoisted has nothing left to hoist */
-            if (j == to_rank || !sl_expr_equals_const(sl_type_dim(to, j), 1)) return false;
-            parts[i] = 1, j++;
+        if (sl_expr_equals_const(dim, 1)) {
+            bool one = j < to_rank && sl_expr_equals_const(sl_type_dim(to, j), 1);
+            if (!one && !ones_may_go) return false;
+            parts[i] = one, j += one;
         }
         while (product != dim) {
             if (j == to_rank) return false;
@@ -147,17 +91,6 @@ static bool split_plan(sl_context *context, sl_type from, sl_type to, int *parts
         parts[from_rank - 1]++;
     }
     return true;
-}
-
-/* The dims of `to` with those that `from`'s last dim was split into put together again. */
-static sl_type without_last_split(sl_context *context, sl_type from, sl_type to, const int *parts) {
-    sl_expr dims[SL_MAX_RANK];
-    int count = 0, rank = sl_type_rank(from);
-    for (int i = 0; i < rank - 1; i++)
-        for (int p = 0; p < parts[i]; p++, count++) dims[count] = sl_type_dim(to, count);
-    if (count == SL_MAX_RANK) return NULL;
-    dims[count++] = sl_type_dim(from, rank - 1);
-    return sl_type_with_dims(context, to, count, dims);
 }
 
 /* value (dims `from`) with the split of its dims; broadcasts are split before they repeat. */
@@ -181,6 +114,86 @@ static sl_value *split_value(sl_builder *builder, sl_value *value, sl_type to, c
     }
     source = build_reshape(builder, source, sl_type_with_dims(context, source_type, count, dims));
     return sl_op_result(sl_build(builder, SL_OP_tensor_broadcast, 1, &source, 1, &type, 0, NULL), 0);
+}
+
+/* ---- down ---- */
+
+static bool is_bijective_view(const sl_op *op) {
+    return is_reshape(op) || (op && sl_op_get_kind(op) == SL_OP_tensor_transpose);
+}
+
+/* Whether two views do the same to operands of the same dims. */
+static bool same_view(const sl_op *a, const sl_op *b) {
+    if (sl_op_get_kind(a) != sl_op_get_kind(b)) return false;
+    if (!same_dims(sl_value_type(sl_op_operand(a, 0)), sl_value_type(sl_op_operand(b, 0)))) return false;
+    return is_reshape(a) || sl_op_attr(a, "perm") == sl_op_attr(b, "perm");
+}
+
+static bool ranked(const sl_op *op) {
+    for (int i = 0; i < sl_op_operand_count(op); i++)
+        if (!sl_type_is_tensor(sl_value_type(sl_op_operand(op, i))) || !sl_type_is_ranked(sl_value_type(sl_op_operand(op, i)))) return false;
+    return sl_op_result_count(op) == 1 && sl_type_is_tensor(sl_value_type(sl_op_result(op, 0))) && sl_type_is_ranked(sl_value_type(sl_op_result(op, 0)));
+}
+
+static bool sink_below(sl_op *op) {
+    sl_op *view = NULL, *views[4] = {NULL};
+    int count = sl_op_operand_count(op), parts[SL_MAX_RANK];
+    bool broadcasts = false;
+    sl_value *operands[4];
+    if (!sl_op_has_trait(op, SL_TRAIT_ELEMENTWISE) || !ranked(op)) return false;
+    for (int i = 0; i < count; i++) {
+        sl_value *value = sl_op_operand(op, i);
+        sl_op *maker = sl_value_op(value);
+        if (fill_of(value)) continue;
+        if (maker && sl_op_get_kind(maker) == SL_OP_tensor_broadcast) {
+            broadcasts = true;
+            continue;
+        }
+        if (!is_bijective_view(maker) || sl_op_block(maker) != sl_op_block(op) || (view && !same_view(view, maker))) return false;
+        for (sl_use *use = sl_value_first_use(value); use; use = sl_use_next(use))
+            if (sl_use_user(use) != op) return false;
+        view = views[i] = maker;
+    }
+    if (!view) return false;
+    sl_type inner = sl_value_type(sl_op_operand(view, 0)), outer = sl_value_type(sl_op_result(op, 0));
+    if (!same_dims(sl_value_type(sl_op_result(view, 0)), outer)) return false;
+    if (broadcasts && (!is_reshape(view) || !split_plan(sl_op_context(op), outer, inner, true, parts))) return false;
+    sl_builder builder = sl_builder_before(op);
+    for (int i = 0; i < count; i++) {
+        sl_value *fill = fill_of(sl_op_operand(op, i));
+        if (fill) operands[i] = build_filled(&builder, fill, inner);
+        else if (views[i]) operands[i] = sl_op_operand(views[i], 0);
+        else operands[i] = split_value(&builder, sl_op_operand(op, i), inner, parts);
+    }
+    sl_value *computed = build_like(&builder, op, operands, inner), *result;
+    if (is_reshape(view)) {
+        result = sl_op_result(sl_build(&builder, SL_OP_tensor_reshape, 1, &computed, 1, &outer, 0, NULL), 0);
+    } else {
+        sl_named_attr perm = {"perm", sl_op_attr(view, "perm")};
+        result = sl_op_result(sl_build(&builder, SL_OP_tensor_transpose, 1, &computed, 1, &outer, 1, &perm), 0);
+    }
+    sl_value_set_name(result, sl_value_name(sl_op_result(op, 0)));
+    sl_op_replace(op, &result);
+    for (int i = 0; i < count; i++) {        /* dead now, once each; it would count as another reader of what is behind it */
+        bool first = views[i] != NULL;
+        for (int k = 0; k < i; k++) first &= views[k] != views[i];
+        if (first && !sl_value_has_uses(sl_op_result(views[i], 0))) sl_op_erase(views[i]);
+    }
+    sink_below(sl_value_op(computed));       /* heads are a transpose of a reshape */
+    return true;
+}
+
+/* ---- up ---- */
+
+/* The dims of `to` with those that `from`'s last dim was split into put together again. */
+static sl_type without_last_split(sl_context *context, sl_type from, sl_type to, const int *parts) {
+    sl_expr dims[SL_MAX_RANK];
+    int count = 0, rank = sl_type_rank(from);
+    for (int i = 0; i < rank - 1; i++)
+        for (int p = 0; p < parts[i]; p++, count++) dims[count] = sl_type_dim(to, count);
+    if (count == SL_MAX_RANK) return NULL;
+    dims[count++] = sl_type_dim(from, rank - 1);
+    return sl_type_with_dims(context, to, count, dims);
 }
 
 static sl_value *split_elementwise(sl_builder *builder, sl_op *op, sl_type to, const int *parts) {
@@ -243,7 +256,7 @@ static bool hoist_above(sl_op *reshape) {
     bool elementwise = sl_op_has_trait(op, SL_TRAIT_ELEMENTWISE);
     if (!elementwise && sl_op_get_kind(op) != SL_OP_tensor_contract) return false;
     int rank = sl_type_rank(from);
-    if (rank == 0 || !split_plan(context, from, to, parts)) return false;
+    if (rank == 0 || !split_plan(context, from, to, false, parts)) return false;
     for (int i = 0; i < rank - 1; i++) splits |= parts[i] != 1;
     if (!splits) return false;
     sl_type type = without_last_split(context, from, to, parts);

@@ -279,6 +279,20 @@ static void make_linear(generator *g) {
     if (below(&g->random, 2)) y = binary(g, SL_OP_arith_mul, y, sl_build_unary(&g->builder, SL_OP_arith_tanh, y));
     push(g, y);
 }
+/* Twice as many positions: a product that makes both, put next to each other, with a bias (a transposed convolution). */
+static void make_upsample(generator *g) {
+    sl_value *x = pick_rank(g, 3);
+    if (!x || rank_of(x) != 3) return;
+    sl_type type = type_of(x);
+    sl_expr dims[3] = {sl_type_dim(type, 2), constant(g, 1 + below(&g->random, 4)), constant(g, 2)}, out[3], bias[2] = {dims[1], constant(g, 1)};
+    sl_value *y = contract(g, x, input(g, f32_type(g, 3, dims)), 0, NULL, NULL, 2, 0);
+    y = transpose(g, y, (int64_t[]){0, 2, 1, 3});
+    out[0] = sl_type_dim(type, 0), out[1] = dims[1], out[2] = sl_expr_mul(g->context, sl_type_dim(type, 1), constant(g, 2));
+    y = reshape(g, y, 3, out);
+    if (below(&g->random, 2)) y = transpose(g, y, (int64_t[]){0, 2, 1}), bias[1] = bias[0], bias[0] = constant(g, 1);
+    y = binary(g, SL_OP_arith_add, y, broadcast(g, input(g, f32_type(g, 2, bias)), type_of(y)));
+    push(g, y);
+}
 /* [.., S, H*D] as heads, times itself, softmax, back. */
 static void make_attention(generator *g) {
     sl_value *x = pick_rank(g, 3);
@@ -399,7 +413,7 @@ static void make_if(generator *g, bool nested) {
 
 static void make_ops(generator *g, int count, bool nested) {
     for (int i = 0; i < count; i++) {
-        switch (below(&g->random, 26)) {
+        switch (below(&g->random, 27)) {
         case 0: case 1: make_unary(g); break;
         case 2: case 3: case 4: case 5: make_binary(g); break;
         case 6: make_select(g); break;
@@ -416,6 +430,7 @@ static void make_ops(generator *g, int count, bool nested) {
         case 22: make_take(g); break;
         case 23: make_concat(g); break;
         case 24: make_cast(g); break;
+        case 25: make_upsample(g); break;
         default:
             if (below(&g->random, 3) == 0) make_if(g, nested);
             else if (below(&g->random, 2)) make_dim(g);

@@ -66,3 +66,18 @@ core.func @plain(%x: tensor<N x 3 x 32 x 32 x f32>) -> (tensor<N x 3 x 16 x 16 x
   %p = tensor.pool(%x) {dilations = ints[1, 1], kind = "max", pads_high = ints[0, 0], pads_low = ints[0, 0], strides = ints[2, 2], window = ints[2, 2]} : (tensor<N x 3 x 32 x 32 x f32>) -> tensor<N x 3 x 16 x 16 x f32>
   core.return(%p) : (tensor<N x 3 x 16 x 16 x f32>)
 }
+
+// Putting together the pixels of a transposed convolution: the two transposes around the reshape are one.
+// CHECK-LABEL: @pixels
+// CHECK: tensor.transpose(%y) {perm = ints[0, 2, 4, 3, 5, 1]}
+// CHECK-NEXT: tensor.reshape({{.*}}) : (tensor<1 x 16 x 2 x 16 x 2 x 64 x f32>) -> tensor<1 x 32 x 32 x 64 x f32>
+// CHECK: tensor.conv
+// CHECK: core.return
+core.func @pixels(%y: tensor<1 x 64 x 16 x 16 x 2 x 2 x f32>) -> (tensor<1 x 64 x f32>) {
+  %w = core.constant {value = data<tensor<64 x 64 x 3 x 3 x f32>> splat(0.5)} : () -> tensor<64 x 64 x 3 x 3 x f32>
+  %t = tensor.transpose(%y) {perm = ints[0, 1, 2, 4, 3, 5]} : (tensor<1 x 64 x 16 x 16 x 2 x 2 x f32>) -> tensor<1 x 64 x 16 x 2 x 16 x 2 x f32>
+  %p = tensor.reshape(%t) : (tensor<1 x 64 x 16 x 2 x 16 x 2 x f32>) -> tensor<1 x 64 x 32 x 32 x f32>
+  %c = tensor.conv(%p, %w) {dilations = ints[1, 1], groups = 1, pads_high = ints[1, 1], pads_low = ints[1, 1], strides = ints[1, 1]} : (tensor<1 x 64 x 32 x 32 x f32>, tensor<64 x 64 x 3 x 3 x f32>) -> tensor<1 x 64 x 32 x 32 x f32>
+  %r = tensor.reduce(%c) {axes = ints[2, 3], kind = "max"} : (tensor<1 x 64 x 32 x 32 x f32>) -> tensor<1 x 64 x f32>
+  core.return(%r) : (tensor<1 x 64 x f32>)
+}

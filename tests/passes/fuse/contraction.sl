@@ -76,3 +76,21 @@ core.func @elsewhere(%x: tensor<8 x 8 x f32>, %w: tensor<8 x 8 x f32>) -> (tenso
   %b = arith.sub(%y, %t) : (tensor<8 x 8 x f32>, tensor<8 x 8 x f32>) -> tensor<8 x 8 x f32>
   core.return(%a, %b) : (tensor<8 x 4 x f32>, tensor<8 x 8 x f32>)
 }
+
+// A transposed convolution with stride 2: the product writes channels last, the bias finishes it, the pixels need no copy.
+// CHECK-LABEL: @upsample
+// CHECK: nest.group {anchor = 0, kind = "contraction"
+// CHECK: %[[A:.*]] = nest.generic(%x, %w)
+// CHECK-SAME: bounds = [expr(16), expr(2), expr(8), expr(4)]
+// CHECK-SAME: map(d0, d1, d2, d3)[d0, d1, d2]]
+// CHECK: nest.generic(%[[A]], %bias)
+// CHECK: tensor.reshape
+// CHECK-NEXT: core.return
+core.func @upsample(%x: tensor<16 x 4 x f32>, %w: tensor<4 x 8 x 2 x f32>, %bias: tensor<8 x f32>) -> (tensor<32 x 8 x f32>) {
+  %y = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<16 x 4 x f32>, tensor<4 x 8 x 2 x f32>) -> tensor<16 x 8 x 2 x f32>
+  %t = tensor.transpose(%y) {perm = ints[0, 2, 1]} : (tensor<16 x 8 x 2 x f32>) -> tensor<16 x 2 x 8 x f32>
+  %p = tensor.reshape(%t) : (tensor<16 x 2 x 8 x f32>) -> tensor<32 x 8 x f32>
+  %b = tensor.broadcast(%bias) : (tensor<8 x f32>) -> tensor<32 x 8 x f32>
+  %r = arith.add(%p, %b) : (tensor<32 x 8 x f32>, tensor<32 x 8 x f32>) -> tensor<32 x 8 x f32>
+  core.return(%r) : (tensor<32 x 8 x f32>)
+}

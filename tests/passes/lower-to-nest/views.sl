@@ -36,7 +36,8 @@ core.func @moved(%x: tensor<4 x 4 x f32>) -> (tensor<4 x f32>) {
 // A transpose whose producer has no other reader becomes that producer's result map; one of an input is copied; views read only by views never exist.
 // CHECK-LABEL: @stored
 // CHECK: %[[P:.*]] = nest.generic(%q, %k)
-// CHECK-SAME: map(d0, d1, d2, d3)[d1, d0, d2]]
+// CHECK-SAME: bounds = [expr(S), expr(H), expr(T), expr(D)]
+// CHECK-SAME: maps = [map(d0, d1, d2, d3)[d1, d0, d3], map(d0, d1, d2, d3)[d1, d2, d3], map(d0, d1, d2, d3)[d0, d1, d2]]
 // CHECK-SAME: -> tensor<S x H x T x f32>
 // CHECK: %[[M:.*]] = tensor.reshape(%[[P]])
 // CHECK: %[[C:.*]] = nest.generic(%q)
