@@ -260,6 +260,7 @@ void im_op_tensor_scatter(im_node *n)
     int rank = im_rank(cache), axis = im_axis(n, im_int(n, "axis", -2), rank);
     bool circular = !strcmp(im_string(n, "mode", "linear"), "circular");
     if (axis == 0) im_fail(n, "the axis can't be the batch axis");
+    im_need_rank(n, update, "the update", rank, rank);
     sl_value *index = im_unsqueeze_to(n, im_iota1(n, SL_ELEMENT_i64, im_dim(update, axis)), rank, axis);
     if (im_has(n, 2)) {
         sl_value *first = im_cast(n, im_in(n, 2), SL_ELEMENT_i64);

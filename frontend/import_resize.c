@@ -64,10 +64,10 @@ static int taps_of(im_node *n, const plan *p, double scale, double x, double *we
     double base = floor(x), ratio = x - base;
     double s = p->antialias && scale < 1 ? scale : 1, reach = p->mode == LINEAR ? 1 : 2;
     bool whole = ratio == 0;
+    if (!(s > 0 && reach / s < MAX_TAPS / 2 - 2)) im_fail(n, "the scale %g needs more than %d taps", scale, MAX_TAPS);
     if (whole) ratio = 1;                  /* a coordinate on an element counts as the right end of the interval before it */
     int start = (int)floor(-reach / s) + 1, count = 2 - 2 * start;
     if (p->mode == CUBIC && !p->antialias) start = -1, count = 4;
-    if (count > MAX_TAPS) im_fail(n, "the scale %g needs more than %d taps", scale, MAX_TAPS);
     double sum = 0;
     for (int t = 0; t < count; t++) {
         double d = (start + t - ratio) * s;
