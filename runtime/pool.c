@@ -4,6 +4,10 @@
  * used them last run) and takes it in a few chunks from an atomic cursor; when its share is done it helps the others with theirs, which matters on a
  * machine whose cores do not run at one speed. What a task computes does not depend on who runs it.
  *
+ * A worker takes part in a job by passing its gate, which is open while the job has tasks left; the caller closes the gate when it finds no more tasks and waits
+ * for those inside only. So a worker that has no core at the moment (a busy machine) or wakes late costs nothing: the others do its share. The fields of the job
+ * are written while the gate is closed and nobody is inside, and are read behind the gate.
+ *
  * Sleeping: a worker that saw no job for spin_microseconds registers as a sleeper and waits on the futex of `generation`. The caller wakes only
  * when there are sleepers. Both sides use sequentially consistent operations on generation and sleepers, so a wake-up can't be lost.
  */
@@ -20,6 +24,7 @@
 #include <unistd.h>
 
 enum { CACHE_LINE = 64, MAX_THREADS = 1024, CHUNKS_PER_SHARE = 4 };
+enum { GATE_OPEN = 1 << 16 };     /* the bits below count the workers inside */
 
 typedef struct share { _Alignas(CACHE_LINE) atomic_llong next; int64_t end; } share;
 
@@ -44,7 +49,7 @@ struct sl_pool {
     const int64_t *scalars;
     int64_t chunk;
     _Alignas(CACHE_LINE) atomic_uint generation;
-    _Alignas(CACHE_LINE) atomic_int running;      /* workers that have not finished the job */
+    _Alignas(CACHE_LINE) atomic_uint gate;
     _Alignas(CACHE_LINE) atomic_int sleepers;
     atomic_bool stop;
 };
@@ -99,8 +104,11 @@ static void *worker_main(void *argument) {
         }
         seen = atomic_load(&pool->generation);
         if (atomic_load(&pool->stop)) return NULL;
+        unsigned gate = atomic_load(&pool->gate);
+        while ((gate & GATE_OPEN) && !atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) {}
+        if (!(gate & GATE_OPEN)) continue;         /* too late for this job */
         work(pool, (int)self->worker.index);
-        atomic_fetch_sub(&pool->running, 1);
+        atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_release);
     }
 }
 
@@ -202,11 +210,12 @@ const char *sl_pool_run(sl_pool *pool, sl_kernel_fn kernel, void *const *buffers
         first += base + (i < extra);
         pool->shares[i].end = first;
     }
-    atomic_store(&pool->running, threads - 1);
+    atomic_store(&pool->gate, GATE_OPEN);
     atomic_fetch_add(&pool->generation, 1);
     if (atomic_load(&pool->sleepers) > 0) futex_wake(&pool->generation);
     work(pool, 0);
-    for (unsigned spins = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; spins++) {
+    atomic_fetch_sub(&pool->gate, GATE_OPEN);
+    for (unsigned spins = 0; atomic_load_explicit(&pool->gate, memory_order_acquire) > 0; spins++) {
         relax();
         if (spins > 4096) sched_yield();   /* a worker lost its core: let it have ours */
     }
