@@ -56,7 +56,7 @@ void im_op_shape(im_node *n)
     if (end < 0) end += rank;
     start = start < 0 ? 0 : start > rank ? rank : start;
     end = end < start ? start : end > rank ? rank : end;
-    im_out(n, 0, im_from_dims(n, (int)(end - start), im_dims(x) + start));
+    im_out(n, 0, im_from_dims(n, (int)(end - start), rank ? im_dims(x) + start : NULL));
 }
 
 void im_op_size(im_node *n)
