@@ -1,5 +1,5 @@
 /* fuzz_model.c: model files. SLUICE_FUZZ_FORMAT says of which kind. Whatever the bytes are: reading and importing end with a module or with an error that was
- * reported; an imported module is valid. */
+ * reported. What the importer lets through the verifier may still refuse (element types that do not go together), at the node that it came from. */
 #include "fuzz.h"
 #include "sluice/graph.h"
 
@@ -20,10 +20,7 @@ static void check(sl_context *context, sl_arena *arena, const report *seen, cons
         status = sl_import_model(context, model, &options, &module);
         if (!status) {
             status = sl_module_verify(module);
-            sl_text text;
-            sl_text_init(&text, arena);
-            if (status) sl_module_print(&text, module, NULL);
-            FUZZ_CHECK(!status, "%s\n%s", sl_status_message(status), text.data);
+            FUZZ_CHECK(!status || seen->errors > 0, "invalid without a word: %s", sl_status_message(status));
             sl_module_destroy(module);
         } else {
             FUZZ_CHECK(seen->errors > 0 || *sl_status_message(status), "import failed without a word");
