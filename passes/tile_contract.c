@@ -8,8 +8,9 @@
  *                 accumulators = 0; for k: load a vector row of B, broadcast `rows` elements of A, fma
  *                 epilogue on the accumulators, store
  *
- * Each element of C is one chain of FMAs over ascending k, whatever the tile, so results do not depend on blocking, threads or batch. K is not blocked: B's panel streams from L2
- * at a fraction of what the FMAs need, and A's rows are reused from L1 (docs: PERFORMANCE, section 2).
+ * Each element of C is one chain of FMAs over ascending k, whatever the tile, so results do not depend on blocking, threads or batch. B's panel streams from L2 at a fraction of
+ * what the FMAs need. Where a panel is too tall for that, k is blocked: the block's sums wait in scratch while the tiles go through one block of k after the other, and the
+ * epilogue comes last.
  *
  * Orientation: the lanes walk the side that holds the contiguous dimension of the result; the sides are swapped when that is the left one.
  */
@@ -260,12 +261,26 @@ static bool lane_element(sl_element element) {
 
 static int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
+/* Whether the rows of a tile, read at one k, fall on so few sets of L1 that they push each other out: their distance is a multiple of a large power of two. A page of
+ * addresses makes one way on all machines with virtually indexed caches. */
+static bool rows_collide(tile_kernel *k, const contract *c, sl_element element) {
+    sl_expr coefficient, rest;
+    if (c->m_count == 0 || !collapses(k, &c->a_space, c, c->m_count, c->m)) return false;
+    if (!sl_expr_split_linear(k->context, c->a_space.accesses.data[0].offset, c->m[c->m_count - 1], &coefficient, &rest)) return false;
+    int64_t stride = sl_expr_const_or(coefficient, 0) * sl_element_bits(element) / 8, sets = 64;
+    if (stride <= 0 || stride % 64) return false;
+    for (int64_t lines = stride / 64; sets > 1 && lines % 2 == 0; lines /= 2) sets /= 2;
+    return c->rows > 8 * sets;
+}
+
 static bool choose_modes(tile_kernel *k, contract *c) {
     sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     bool a_direct = is_direct(k, c, &c->a_space, c->left, false);
     /* Packing widens narrow elements once a row instead of once a use. */
     if (a_direct && (a == c->accumulator || c->k_known < 0 || (c->m_known >= 0 && c->m_known <= 2) || c->n_known < 2 * c->width)) c->a_mode = CONTRACT_A_DIRECT;
     else c->a_mode = CONTRACT_A_PACKED;
+    c->a_plain = a_direct;
+    if (c->a_mode == CONTRACT_A_DIRECT && c->k_known > 0 && (c->n_known < 0 || c->n_known >= 2 * c->width) && rows_collide(k, c, a)) c->a_mode = CONTRACT_A_PACKED;
     c->a_element = c->a_mode == CONTRACT_A_DIRECT ? a : c->accumulator;
     if (c->a_mode == CONTRACT_A_PACKED && (c->k_known < 0 || c->k_known * sl_element_bits(c->accumulator) / 8 * c->rows > (1 << 20))) return false;
     if (can_pack_constant(k, c)) {
@@ -298,12 +313,20 @@ static double least_extent(sl_expr extent) {
 static void choose_blocks(tile_kernel *k, contract *c) {
     int64_t bytes = sl_element_bits(c->a_element) / 8, k_size = c->k_known < 0 ? 512 : c->k_known, row_bytes = (k_size < 1 ? 1 : k_size) * bytes;
     int threads = k->pass->threads > 0 ? k->pass->threads : 1;
-    int64_t limit = c->a_mode == CONTRACT_A_PACKED ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
+    /* Tall panels that several tiles use: blocks of k whose part of the panel takes a fifth of L2. (Rows packed by the task are few tiles, which stay in L2 themselves.) */
+    int64_t panel_bytes = k_size * c->width * (sl_element_bits(c->b_element) / 8), part = k->machine->l2_bytes / 5;
+    if (c->k_known > 0 && c->a_plain && panel_bytes > k->machine->l2_bytes / 3 && (c->m_known < 0 || c->m_known >= 3 * c->rows) && part > 0) {
+        int64_t pieces = (panel_bytes + part - 1) / part;
+        c->k_block = round_up((c->k_known + pieces - 1) / pieces, 4);
+    }
+    if (c->k_block) row_bytes = c->k_block * bytes;
+    int64_t limit = c->a_mode == CONTRACT_A_PACKED && !c->k_block ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
     if (limit < (64 << 10)) limit = 64 << 10;
     int64_t block = limit / row_bytes / c->rows * c->rows, batch = sl_expr_const_or(c->batch_extent, 0), panels = sl_expr_const_or(c->panels, 0);
     if (block < c->rows) block = c->rows;
     if (c->a_mode == CONTRACT_A_DIRECT && block < 4 * c->rows) block = 4 * c->rows;
     if (block > 40 * c->rows) block = 40 * c->rows;
+    if (c->a_mode == CONTRACT_A_PACKED && c->k_block && block * c->k_known * bytes > (2 << 20)) block = round_up((2 << 20) / (c->k_known * bytes) + 1, c->rows);
     if (c->b_mode == CONTRACT_B_PACKED && c->m_known > 0 && c->m_known <= 1024) block = c->m_known;
     double panel_cycles = (double)k_size * c->column_vectors;       /* of one row of one panel */
     if (batch < 1) batch = (int64_t)least_extent(c->batch_extent);
@@ -420,6 +443,11 @@ static sl_value *multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value
     return tile_op(k, SL_OP_arith_fma, sl_type_element(sl_value_type(sum)), 3, operands, 0, NULL);
 }
 
+static sl_expr sums_index(tile_kernel *k, const contract *c, sl_expr row, int v) {
+    int64_t vectors = (int64_t)c->column_vectors * c->panels_at_once;
+    return tile_add(k, tile_mul(k, row, tile_const(k, vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
+}
+
 static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_expr m_base, sl_expr panel) {
     int vectors = c->column_vectors * c->panels_at_once, count = rows * vectors;
     operand_address a, b;
@@ -429,23 +457,27 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
     address_rows(k, c, rows, m_low, m_base, &a);
     address_columns(k, c, panel, &b);
     sl_value *zero = tile_splat(k, tile_constant(k, sl_scalar_int(k->context, c->accumulator, 0)));
-    for (int i = 0; i < count; i++) start[i] = zero;
+    sl_expr first_row = sl_expr_sub(k->context, m_base, m_low);
+    for (int i = 0; i < count; i++)
+        start[i] = c->k_block ? tile_load(k, c->c_scratch, sums_index(k, c, tile_add(k, first_row, tile_const(k, i / vectors)), i % vectors), NULL) : zero;
     if (c->b_mode == CONTRACT_B_DIRECT && c->columns_masked)
         for (int v = 0; v < vectors; v++) {
             sl_expr column = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
             masks[v] = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, column)));
         }
     int unroll = count <= 8 ? 4 : count <= 16 ? 2 : 1;
-    while (unroll > 1 && (c->k_known < 0 || c->k_known % unroll)) unroll /= 2;
-    sl_expr at = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, c->k_extent), tile_i64(k, unroll), count, start, accumulators));
+    while (unroll > 1 && (c->k_known < 0 || c->k_known % unroll || c->k_block % unroll)) unroll /= 2;
+    sl_expr k_low = c->k_block ? c->k_low : tile_const(k, 0), k_high = c->k_block ? c->k_high : c->k_extent;
+    sl_expr at = tile_variable(k, tile_for(k, tile_index(k, k_low), tile_index(k, k_high), tile_i64(k, unroll), count, start, accumulators));
     for (int u = 0; u < unroll; u++) {
         sl_expr here = tile_add(k, at, tile_const(k, u));
         sl_value *columns[64];
         for (int v = 0; v < vectors; v++) {
             sl_expr index = tile_add(k, tile_add(k, tile_mul(k, here, b.step), b.differences[v]), tile_lane_expr(k));
             columns[v] = tile_cast(k, tile_load(k, b.pointers[v], index, masks[v]), c->accumulator);
+            /* Few rows: the time is that of reading the weights. */
             if (rows <= 4 && c->b_mode == CONTRACT_B_CONSTANT && v % c->column_vectors == 0)
-                tile_prefetch(k, b.pointers[v], tile_add(k, tile_mul(k, tile_add(k, here, tile_const(k, 4096 / c->width / 4 * 2)), b.step), b.differences[v]));
+                tile_prefetch(k, b.pointers[v], tile_add(k, tile_mul(k, tile_add(k, here, tile_const(k, 2048 / c->width)), b.step), b.differences[v]));
         }
         for (int i = 0; i < rows; i++) {
             sl_value *element = tile_cast(k, tile_load(k, a.pointers[i], tile_add(k, tile_mul(k, here, a.step), a.differences[i]), NULL), c->accumulator);
@@ -455,6 +487,10 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
     }
     sl_value *sums[256];
     tile_end(k, count, accumulators, sums);
+    if (c->k_block) {
+        for (int i = 0; i < count; i++) tile_store(k, sums[i], c->c_scratch, sums_index(k, c, tile_add(k, first_row, tile_const(k, i / vectors)), i % vectors), NULL);
+        return;
+    }
     contract_epilogue(k, c, rows, m_base, panel, sums);
 }
 
@@ -496,6 +532,22 @@ static void emit_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high
     }
 }
 
+/* One block of k after the other over sums in scratch, then the epilogue over all rows. */
+static void emit_k_blocks(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high, sl_expr panel) {
+    sl_expr span = sl_expr_sub(k->context, m_high, m_low);
+    int vectors = c->column_vectors * c->panels_at_once;
+    sl_value *zero = tile_splat(k, tile_constant(k, sl_scalar_int(k->context, c->accumulator, 0)));
+    sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, span), tile_i64(k, 1), 0, NULL, NULL));
+    for (int v = 0; v < vectors; v++) tile_store(k, zero, c->c_scratch, sums_index(k, c, row, v), NULL);
+    tile_end(k, 0, NULL, NULL);
+    c->k_low = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, c->k_extent), tile_i64(k, c->k_block), 0, NULL, NULL));
+    sl_expr end = tile_add(k, c->k_low, tile_const(k, c->k_block));
+    c->k_high = c->k_known >= 0 && c->k_known % c->k_block == 0 ? end : tile_variable(k, tile_index(k, sl_expr_min(k->context, end, c->k_extent)));
+    emit_rows(k, c, m_low, m_high, panel);
+    tile_end(k, 0, NULL, NULL);
+    contract_epilogue_rows(k, c, m_low, span, panel);
+}
+
 static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     sl_context *context = k->context;
     int64_t panels = sl_expr_const_or(c->panels, -1);
@@ -512,7 +564,8 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     }
     if (c->b_mode == CONTRACT_B_PACKED) c->b_scratch = tile_scratch(k, c->accumulator, (c->k_known + 1) * c->width * bytes);
     c->heavy = contract_epilogue_is_heavy(c);
-    if (c->heavy) c->c_scratch = tile_scratch(k, c->accumulator, (int64_t)c->rows * c->width * c->panels_at_once * bytes);
+    int64_t sum_rows = c->k_block ? (one_block ? c->m_known : c->block_rows) : c->rows;
+    if (c->heavy || c->k_block) c->c_scratch = tile_scratch(k, c->accumulator, sum_rows * c->width * c->panels_at_once * bytes);
     tile_task_loop(k, 3, counts, indices);
     if (c->batch_set >= 0) k->sets[c->batch_set].base = indices[0];
     sl_expr m_low = tile_mul(k, indices[2], tile_const(k, c->block_rows)), m_high = one_block ? c->m_extent : tile_add(k, m_low, tile_const(k, c->block_rows));
@@ -527,7 +580,8 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     if (c->panels_per_task > c->panels_at_once)
         panel = tile_variable(k, tile_for(k, tile_index(k, panel), tile_index(k, panel_end), tile_i64(k, c->panels_at_once), 0, NULL, NULL));
     if (c->b_mode == CONTRACT_B_PACKED) contract_pack_b(k, c, panel);
-    emit_rows(k, c, m_low, m_high, panel);
+    if (c->k_block) emit_k_blocks(k, c, m_low, m_high, panel);
+    else emit_rows(k, c, m_low, m_high, panel);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
     while (k->depth > 0) tile_end(k, 0, NULL, NULL);
     launch->tasks = tile_mul(k, tile_mul(k, c->batch_extent, groups), blocks);
@@ -596,7 +650,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     }
     if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
     launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
-                                    (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->heavy ? ", epilogue by rows of the tile" : "");
+                                    (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
     tile_kernel_finish(k, &launch);
     return true;
 }

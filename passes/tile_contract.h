@@ -30,11 +30,14 @@ typedef struct contract {
     int free_sets;                           /* sets from here on are those of k, changed as needed */
     contract_a a_mode;
     contract_b b_mode;
+    bool a_plain;                            /* A could be read in place */
     int rows, column_vectors, width;         /* register tile; width = column_vectors * lanes */
     int panels_at_once;                      /* Q: panels in one tile, when rows are few */
     sl_expr panels;                          /* of all of n */
     int64_t block_rows;                      /* rows of a task's block, a multiple of `rows` unless it is all */
     int64_t panels_per_task;
+    int64_t k_block;                         /* 0: k in one piece */
+    sl_expr k_low, k_high;                   /* of the block of k at hand */
     const char *tile_reason;
     sl_value *packed;                        /* B as a packed constant (a tensor value) */
     bool packed_batch;                       /* which has a leading batch index */
@@ -59,6 +62,9 @@ void contract_pack_b(tile_kernel *k, contract *c, sl_expr panel);
 bool contract_epilogue_is_heavy(const contract *c);
 /* The tile's accumulators (row-major, column_vectors * panels_at_once a row) through the epilogue into the outputs. */
 void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators);
+
+/* The same for `count` rows (an expression) of sums in c_scratch, row by row. */
+void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr count, sl_expr panel);
 
 /* ---- pack.c ---- */
 typedef struct pack_layout {

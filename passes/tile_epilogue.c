@@ -36,22 +36,32 @@ static void place_columns(tile_kernel *k, contract *c, sl_expr panel, int vector
     k->sets[c->n_set].base = tile_add(k, base, tile_lane_expr(k));
 }
 
-void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators) {
+void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr count, sl_expr panel) {
     int vectors = c->column_vectors * c->panels_at_once, floor = k->floor;
     k->floor = k->depth;                     /* nothing that only the epilogue needs may be alive during the sum */
+    k->set_count = c->free_sets;
+    sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, count), tile_i64(k, 1), 0, NULL, NULL));
+    if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, row)));
+    for (int v = 0; v < vectors; v++) {
+        sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, (int64_t)vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
+        place_columns(k, c, panel, v);
+        finish(k, c, tile_load(k, c->c_scratch, at, NULL));
+    }
+    tile_end(k, 0, NULL, NULL);
+    k->mask = NULL;
+    k->floor = floor;
+}
+
+void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators) {
+    int vectors = c->column_vectors * c->panels_at_once, floor = k->floor;
+    k->floor = k->depth;
     k->set_count = c->free_sets;
     if (c->heavy) {
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < vectors; v++)
                 tile_store(k, accumulators[i * vectors + v], c->c_scratch, tile_add(k, tile_const(k, (int64_t)(i * vectors + v) * k->lanes), tile_lane_expr(k)), NULL);
-        sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_i64(k, rows), tile_i64(k, 1), 0, NULL, NULL));
-        if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, row)));
-        for (int v = 0; v < vectors; v++) {
-            sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, (int64_t)vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
-            place_columns(k, c, panel, v);
-            finish(k, c, tile_load(k, c->c_scratch, at, NULL));
-        }
-        tile_end(k, 0, NULL, NULL);
+        k->floor = floor;
+        contract_epilogue_rows(k, c, m_base, tile_const(k, rows), panel);
     } else {
         for (int i = 0; i < rows; i++) {
             sl_expr row = tile_add(k, m_base, tile_const(k, i));
