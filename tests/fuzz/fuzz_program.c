@@ -470,13 +470,15 @@ static void compare(generator *g, const sl_tensor *expected, const DLTensor *act
     }
 }
 
+static void destroy_module(void *module) { sl_module_destroy(module); }
+
 static void run(sluice_context *host, sl_compilation *compilation, const uint8_t *data, size_t size) {
     generator *g = SL_NEW(compilation->arena, generator);
     g->choices = (choices){data, size, 0};
     g->context = compilation->context;
     g->arena = compilation->arena;
     g->module = compilation->module = sl_module_create(compilation->context);
-    sl_arena_on_destroy(compilation->arena, (void (*)(void *))sl_module_destroy, compilation->module);
+    sl_arena_on_destroy(compilation->arena, destroy_module, compilation->module);
     int inexact[MOST_OUTPUTS], output_count = make_program(g, inexact);
     const char *source = module_text(g->arena, g->module);
     sl_status status = sl_module_verify(g->module);
