@@ -53,6 +53,8 @@ int cli_inspect(const cli_options *options);
 int cli_ops(const cli_options *options);
 
 SL_PRINTF(1, 2) void cli_error(const char *format, ...);
+/* Prints the status' message, unless it was printed as a diagnostic before; frees it; returns its exit code (EXIT_OK for NULL). */
+int cli_fail(sl_status status);
 
 /* ---- .npy files (numpy.lib.format, versions 1.0 to 3.0) ---- */
 SL_MUST_USE sl_status cli_npy_read(sl_arena *arena, const char *path, sl_tensor **tensor);

@@ -23,14 +23,6 @@ static sl_status compile_text(const cli_options *options, sl_compilation *compil
     return write_text(options->output, text);
 }
 
-static int finish(sl_status status) {
-    if (!status) return EXIT_OK;
-    cli_error("%s", sl_status_message(status));
-    int code = cli_exit_code((sluice_code)sl_status_code(status));
-    sl_status_free(status);
-    return code;
-}
-
 int cli_compile(const cli_options *options) {
     if (options->file_count != 1) return cli_error("compile needs one model; see `sluice compile --help`"), EXIT_USAGE;
     if (!options->emit) {
@@ -39,7 +31,7 @@ int cli_compile(const cli_options *options) {
         sl_status status = cli_model_open(&model, options->files[0], options, false, false);
         if (!status)
             printf("%s: compiled in %.0f ms; %d inputs, %d outputs\n", options->files[0], model.compile_milliseconds, model.input_count, model.output_count);
-        int code = finish(status);
+        int code = cli_fail(status);
         cli_model_close(&model);
         return code;
     }
@@ -55,7 +47,7 @@ int cli_compile(const cli_options *options) {
         sl_compilation_end(&compilation);
     }
     sluice_context_destroy(host);
-    return finish(status);
+    return cli_fail(status);
 }
 
 /* ---- sluice opt ---- */
@@ -118,7 +110,7 @@ static int opt_run(const cli_options *options) {
         if (!status) status = print_values(model.arena, model.output_count, outputs);
         sl_guard_leave(&guard);
     }
-    int code = finish(status);
+    int code = cli_fail(status);
     cli_model_close(&model);
     return code;
 }
@@ -142,5 +134,5 @@ int cli_opt(const cli_options *options) {
         sl_compilation_end(&compilation);
     }
     sluice_context_destroy(host);
-    return finish(status);
+    return cli_fail(status);
 }

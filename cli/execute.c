@@ -124,7 +124,11 @@ static sl_status evaluate(cli_model *model, const DLTensor *inputs, DLTensor *ou
 }
 
 sl_status cli_model_run(cli_model *model, const DLTensor *inputs, DLTensor *outputs) {
-    if (!model->reference) return from_host(model->host, sluice_session_run(model->session, inputs, model->input_count, outputs, model->output_count));
+    if (!model->reference) {
+        sluice_code code = sluice_session_run(model->session, inputs, model->input_count, outputs, model->output_count);
+        /* What the library calls a bad argument is a bad input file here: the command line was right. */
+        return from_host(model->host, code == SLUICE_INVALID_ARGUMENT ? SLUICE_INVALID_MODEL : code);
+    }
     sl_guard guard;
     if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory to evaluate the model");
     sl_status status = evaluate(model, inputs, outputs);

@@ -175,12 +175,7 @@ int cli_inspect(const cli_options *options) {
         else print_summary(&model, options->files[0], &of);
         sl_guard_leave(&guard);
     }
-    int code = EXIT_OK;
-    if (status) {
-        cli_error("%s", sl_status_message(status));
-        code = cli_exit_code((sluice_code)sl_status_code(status));
-        sl_status_free(status);
-    }
+    int code = cli_fail(status);
     cli_model_close(&model);
     return code;
 }

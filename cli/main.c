@@ -47,15 +47,34 @@ int cli_exit_code(sluice_code code) {
     return EXIT_SYSTEM;
 }
 
+/* The first error that was printed with its place: what failed afterwards says it again, and the user should not read it twice. */
+typedef struct printed_error { char text[4096]; } printed_error;
+
 static void print_diagnostic(void *self, const char *text) {
-    (void)self;
+    printed_error *printed = self;
     fputs(text, stderr);
+    if (!printed->text[0] && strstr(text, "error: ")) snprintf(printed->text, sizeof printed->text, "%s", text);
+}
+
+static printed_error *the_printed_error(void) {
+    static printed_error printed;   /* the process has one command */
+    return &printed;
+}
+
+int cli_fail(sl_status status) {
+    if (!status) return EXIT_OK;
+    const char *message = sl_status_message(status), *printed = the_printed_error()->text;
+    if (!message[0] || strncmp(printed, message, strlen(message)) != 0) cli_error("%s", message);
+    int code = cli_exit_code((sluice_code)sl_status_code(status));
+    sl_status_free(status);
+    return code;
 }
 
 sluice_context *cli_context_create(void) {
     sluice_context_options options;
     sluice_context_options_init(&options);
     options.diagnostic = print_diagnostic;
+    options.diagnostic_self = the_printed_error();
     sluice_context *context;
     if (sluice_context_create(&options, &context) != SLUICE_OK) {
         cli_error("no memory");

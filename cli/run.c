@@ -191,11 +191,7 @@ int cli_run(const cli_options *options) {
             status = SL_ERROR(SL_OUT_OF_MEMORY, "no memory");
         }
     }
-    if (status) {
-        cli_error("%s", sl_status_message(status));
-        exit_code = cli_exit_code((sluice_code)sl_status_code(status));
-        sl_status_free(status);
-    }
+    if (status) exit_code = cli_fail(status);
     cli_model_close(&model);
     return exit_code;
 }

@@ -438,7 +438,9 @@ static sl_type input_type(sl_import *im, const sl_value_info *info, bindings *b)
         rank = sl_type_rank(info->type);
         for (int d = 0; d < rank; d++) dims[d] = sl_expr_substitute(im->context, sl_type_dim(info->type, d), NULL, 0, bound_symbol, b);
     }
-    return sl_type_tensor(im->context, sl_type_element(info->type), rank, dims);
+    sl_type type = sl_type_tensor(im->context, sl_type_element(info->type), rank, dims);
+    if (sl_type_is_static(type) && sl_type_static_count(type) < 0) im_report(im, &place, "input '%s' has more elements than 64 bits can count", info->name);
+    return type;
 }
 
 static bool is_initializer(const sl_graph *graph, const char *name)

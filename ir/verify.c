@@ -6,7 +6,7 @@
  *     user) in an enclosing block. Regions of an op with the trait ISOLATED see nothing from outside of it.
  *  4. Use lists: every operand slot is exactly once in the list of its value, and lists hold nothing else.
  *  5. Attributes: only those of the row's schema, of its kinds, all required ones present, sorted by name.
- *  6. Types of results and block arguments: no negative dimensions, none over loop indices.
+ *  6. Types of results and block arguments: no negative dimensions, none over loop indices; the size in bytes of a static one fits in 64 bits.
  *  7. Regions: every block ends with a terminator, except that of core.module, and has no other terminators.
  *  8. The row's constraints (ir/include/sluice/constraints.def).
  *  9. The row's verify hook (verify_*.c): types against each other, elementwise shapes, names in the module, and so on; without one, the result types against
@@ -105,8 +105,14 @@ static void check_attrs(verifier *v, const sl_op *op) {
             FAIL(v, op, "%s: attribute `%s` is missing (%s)", sl_op_name(op), info->attrs[k].name, info->attrs[k].doc);
 }
 
+static bool fits_in_memory(sl_type type) {
+    int64_t count = sl_type_static_count(type);
+    return count >= 0 && count <= INT64_MAX / 16;   /* the widest element has 8 bytes, and sums of two sizes must not overflow */
+}
+
 static void check_type(verifier *v, const sl_op *op, const sl_value *value, const char *what, int index) {
     sl_type type = value->type;
+    int64_t errors = v->errors;
     bool shaped = type && (sl_type_is_tensor(type) || sl_type_is_buffer(type)) && sl_type_is_ranked(type);
     if (!type) FAIL(v, op, "%s: %s %d has no type", sl_op_name(op), what, index);
     for (int axis = 0; shaped && axis < sl_type_rank(type); axis++) {
@@ -116,6 +122,7 @@ static void check_type(verifier *v, const sl_op *op, const sl_value *value, cons
         if (sl_expr_uses_any_loop(sl_type_dim(type, axis)))
             FAIL(v, op, "%s: dimension %d of %s %d uses a loop index", sl_op_name(op), axis, what, index);
     }
+    if (shaped && sl_type_is_static(type) && v->errors == errors && !fits_in_memory(type)) FAIL(v, op, "%s: the size of %s %d does not fit in 64 bits", sl_op_name(op), what, index);
 }
 
 static void check_op(verifier *v, const sl_op *op);
