@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define MAX_USES 32          /* users of one value that are looked at */
+
 static bool parallel_first(const sl_op *nest) {
     bool reduced = false;
     for (int i = 0, n = sl_nest_loop_count(nest); i < n; i++) {
@@ -54,7 +56,8 @@ static sl_op *next_epilogue(sl_fuse *fuse, const sl_fuse_space *space, sl_fuse_m
     for (int m = 0; m < space->member_count; m++) {
         sl_op *maker = space->members[m].nest;
         for (int r = 0; r < sl_op_result_count(maker); r++) {
-            for (sl_use *use = sl_value_first_use(sl_op_result(maker, r)); use; use = sl_use_next(use)) {
+            int seen = 0;
+            for (sl_use *use = sl_value_first_use(sl_op_result(maker, r)); use && seen < MAX_USES; use = sl_use_next(use), seen++) {
                 sl_fuse_member member;
                 const char *why;
                 sl_op *user = sl_use_user(use);

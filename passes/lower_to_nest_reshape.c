@@ -7,6 +7,7 @@
  *   up:   reshape(op(x)) that splits leading dims becomes op(reshape(x)) for elementwise ops and contractions, so that a model that flattens
  *         batch and sequence for each matrix product ([B, S, E] -> [B*S, E] -> product -> [B, S, N]) computes in one iteration space throughout; the
  *         reshape then meets its inverse and both vanish.
+ * Unless `strict`, a scalar factor of a product's operand becomes one of its result, where it costs no pass of its own.
  * Only values with one use move: nothing is computed twice. Splits of the last dim stay below: consumers read through them (heads), and the
  * product's columns remain one loop. */
 #include "lower_to_nest.h"
@@ -183,6 +184,44 @@ static bool sink_below(sl_op *op) {
     return true;
 }
 
+/* ---- scalars past products ---- */
+
+/* The multiplication by a scalar behind an operand, through views, all of it read by nothing else; else NULL. */
+static sl_op *scaling_behind(const sl_op *product, int operand) {
+    for (sl_value *value = sl_op_operand(product, operand); sl_value_has_one_use(value);) {
+        sl_op *op = sl_value_op(value);
+        if (!op || sl_op_block(op) != sl_op_block(product)) return NULL;
+        if (sl_op_get_kind(op) == SL_OP_arith_mul && (fill_of(sl_op_operand(op, 0)) || fill_of(sl_op_operand(op, 1)))) return op;
+        if (!is_bijective_view(op)) return NULL;
+        value = sl_op_operand(op, 0);
+    }
+    return NULL;
+}
+
+/* (c*x) . y is c * (x . y), where it is part of the product's epilogue instead of a pass over x. Rounds in another order. */
+static bool scale_result(sl_op *product) {
+    bool changed = false;
+    sl_value *result = sl_op_result(product, 0);
+    sl_element element = sl_type_element(sl_value_type(result));
+    for (int i = 0; i < 2; i++) {
+        sl_op *scaling = scaling_behind(product, i);
+        if (!scaling || !sl_element_is_float(element) || sl_type_element(sl_value_type(sl_op_result(scaling, 0))) != element) continue;
+        int scalar = fill_of(sl_op_operand(scaling, 1)) ? 1 : 0;
+        sl_builder builder = sl_builder_after(sl_value_op(result));
+        sl_value *c = build_filled(&builder, fill_of(sl_op_operand(scaling, scalar)), sl_value_type(result)), *scaled = sl_build_binary(&builder, SL_OP_arith_mul, result, c);
+        sl_op *keep = sl_value_op(scaled);
+        for (sl_use *use = sl_value_first_use(result), *next; use; use = next) {
+            next = sl_use_next(use);
+            if (sl_use_user(use) != keep) sl_op_set_operand(sl_use_user(use), sl_use_index(use), scaled);
+        }
+        sl_value *x = sl_op_operand(scaling, 1 - scalar);
+        sl_op_replace(scaling, &x);
+        result = scaled;
+        changed = true;
+    }
+    return changed;
+}
+
 /* ---- up ---- */
 
 /* The dims of `to` with those that `from`'s last dim was split into put together again. */
@@ -281,6 +320,7 @@ int64_t sl_lower_move_views(sl_pass_context *pass, sl_block *block) {
         for (int i = 0; i < sl_op_region_count(op); i++)
             if (sl_region_block(sl_op_region(op, i))) changes += sl_lower_move_views(pass, sl_op_body(op, i));
         changes += sink_below(op);
+        if (!pass->strict && sl_op_get_kind(op) == SL_OP_tensor_contract) changes += scale_result(op);
     }
     changes += sl_block_erase_dead(block);
     /* From the end: hoisting puts new reshapes before the op that it passes, where this sweep still comes by. That op is gone afterwards: when it was the
