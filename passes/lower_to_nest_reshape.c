@@ -319,8 +319,8 @@ int64_t sl_lower_move_views(sl_pass_context *pass, sl_block *block) {
         if (sl_op_get_kind(op) == SL_OP_nest_generic || sl_op_get_kind(op) == SL_OP_nest_group) continue;
         for (int i = 0; i < sl_op_region_count(op); i++)
             if (sl_region_block(sl_op_region(op, i))) changes += sl_lower_move_views(pass, sl_op_body(op, i));
-        changes += sink_below(op);
-        if (!pass->strict && sl_op_get_kind(op) == SL_OP_tensor_contract) changes += scale_result(op);
+        if (sink_below(op)) changes++;   /* and op is gone */
+        else if (!pass->strict && sl_op_get_kind(op) == SL_OP_tensor_contract) changes += scale_result(op);
     }
     changes += sl_block_erase_dead(block);
     /* From the end: hoisting puts new reshapes before the op that it passes, where this sweep still comes by. That op is gone afterwards: when it was the
