@@ -104,11 +104,28 @@ void cli_model_close(cli_model *model) {
     sluice_context_destroy(model->host);
 }
 
+/* What a session checks, for the evaluator. */
+static sl_status check_input(const sluice_value_description *value, const DLTensor *input) {
+    if (memcmp(&input->dtype, &value->dtype, sizeof input->dtype) != 0) {
+        sl_element wanted;
+        return SL_ERROR(SL_INVALID_MODEL, "input '%s' must be %s, but is DLPack type code %d with %d bits", value->name,
+                        cli_element_of(value->dtype, &wanted) ? sl_element_name(wanted) : "of another type", input->dtype.code, input->dtype.bits);
+    }
+    if (value->rank < 0) return NULL;
+    if (input->ndim != value->rank) return SL_ERROR(SL_INVALID_MODEL, "input '%s' must have rank %d, but has rank %d", value->name, value->rank, input->ndim);
+    for (int d = 0; d < value->rank; d++) {
+        if (value->dims[d] < 0 || value->dims[d] == input->shape[d]) continue;
+        return SL_ERROR(SL_INVALID_MODEL, "input '%s': axis %d must be %lld, but is %lld", value->name, d, (long long)value->dims[d], (long long)input->shape[d]);
+    }
+    return NULL;
+}
+
 static sl_status evaluate(cli_model *model, const DLTensor *inputs, DLTensor *outputs) {
     const sl_tensor **tensors = SL_NEW_ARRAY(model->arena, const sl_tensor *, (size_t)model->input_count);
     sl_tensor **results = SL_NEW_ARRAY(model->arena, sl_tensor *, (size_t)model->output_count);
     for (int i = 0; i < model->input_count; i++) {
         sl_tensor *tensor = SL_NEW(model->arena, sl_tensor);
+        SL_TRY(check_input(&model->inputs[i], &inputs[i]));
         if (!cli_element_of(inputs[i].dtype, &tensor->element) || inputs[i].ndim > SL_MAX_RANK) return SL_ERROR(SL_INVALID_ARGUMENT, "input '%s' has an unusable type or rank", model->inputs[i].name);
         tensor->rank = inputs[i].ndim;
         memcpy(tensor->shape, inputs[i].shape, sizeof(int64_t) * (size_t)tensor->rank);

@@ -123,7 +123,7 @@ class Bench:
         crash counts as one."""
         command = [self.sluice, *arguments]
         if shell_limit:
-            command = ["bash", "-c", f'ulimit {shell_limit}; exec "$@"', "bash", *command]
+            command = ["bash", "-c", f'trap "" XFSZ; ulimit {shell_limit}; exec "$@"', "bash", *command]
         done = subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
                               env={**os.environ, **(env or {})})
         result = Result(["sluice", *arguments], done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
