@@ -141,7 +141,9 @@ static void emit_launch(sl_emitter *e, sl_op *op) {
         sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "tasks")), NULL), grain ? sl_emit_host_expr(e, sl_attr_get_expr(grain), NULL) : sl_emit_i64(e, 1),
         work ? sl_emit_host_expr(e, sl_attr_get_expr(work), NULL) : sl_emit_i64(e, 0),
     };
+    sl_host_site site = {host->branch, false};
     SL_PUSH(e->arena, &host->launches, op);
+    SL_PUSH(e->arena, &host->sites, site);
     leave_if_failed(e, sl_host_service(e, SL_FIELD_services_launch, e->i32, 8, types, arguments));
 }
 
@@ -248,6 +250,8 @@ static void emit_while(sl_emitter *e, sl_op *op) {
     int count = sl_op_operand_count(op);
     LLVMValueRef *phis = SL_NEW_ARRAY(e->arena, LLVMValueRef, (size_t)count + 1);
     LLVMBasicBlockRef before = LLVMGetInsertBlock(B), head = sl_emit_block(e, "while"), inside = sl_emit_block(e, "body"), after = sl_emit_block(e, "done");
+    int depth = e->host->depth;
+    e->host->depth = 0;   /* what each iteration skips is counted in it */
     LLVMBuildBr(B, head);
     LLVMPositionBuilderAtEnd(B, head);
     for (int i = 0; i < count; ++i) {
@@ -272,6 +276,7 @@ static void emit_while(sl_emitter *e, sl_op *op) {
         LLVMValueRef value = sl_emit_get(e, sl_op_operand(next, i));
         LLVMAddIncoming(phis[i], &value, &end, 1);
     }
+    e->host->depth = depth;
     LLVMBuildBr(B, head);
     LLVMMoveBasicBlockAfter(after, end);
     LLVMPositionBuilderAtEnd(B, after);
@@ -302,7 +307,8 @@ void sl_emit_host_op(sl_emitter *e, sl_op *op) {
     case SL_OP_kernel_launch: emit_launch(e, op); return;
     case SL_OP_kernel_call: emit_call(e, op); return;
     case SL_OP_kernel_while: emit_while(e, op); return;
-    case SL_OP_kernel_if: sl_emit_if(e, op); return;
+    case SL_OP_kernel_if: sl_host_counted_if(e, op); return;
+    case SL_OP_kernel_branch: sl_host_branch_site(e, op); return;
     case SL_OP_kernel_load: case SL_OP_kernel_store: sl_emit_memory_op(e, op); return;
     case SL_OP_kernel_assert:
         sl_host_fail_if(e, LLVMBuildNot(B, sl_emit_get(e, sl_op_operand(op, 0)), ""), SL_RUN_TIME, sl_host_located(e, op, sl_op_string(op, "message", "")));
@@ -346,6 +352,8 @@ static bool survey_op(void *self, sl_op *op) {
         if (dims && sl_attr_count(dims) > s->integers) s->integers = sl_attr_count(dims);
     } else if (kind == SL_OP_kernel_call) {
         if (tensors > s->tensors) s->tensors = tensors;
+    } else if (kind == SL_OP_kernel_bind) {
+        if (sl_op_attr(op, "dense")) SL_PUSH(e->arena, &host->binds, op);
     } else if (kind == SL_OP_kernel_alloc) {
         SL_PUSH(e->arena, &host->allocs, op);
         int output = (int)sl_op_int(op, "output", -1), slot = (int)sl_op_int(op, "slot", 0);
@@ -363,6 +371,8 @@ static LLVMValueRef area(sl_emitter *e, LLVMTypeRef type, int count) {
 
 bool sl_emit_program(sl_emitter *e, sl_host *host) {
     e->host = host;
+    host->depth = 0;
+    host->branch = host->next_branch = -1;
     survey s = {.e = e, .tensors = 1};
     sl_block *block = sl_op_body(host->func, 0);
     for (int i = 0; i < sl_block_argument_count(block); ++i) meet_type(e, sl_value_type(sl_block_argument(block, i)));

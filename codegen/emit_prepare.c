@@ -132,12 +132,23 @@ int sl_host_slot_index(const sl_host *host, const sl_op *alloc) {
     return -1;
 }
 
+/* Bytes of an alloc's place: of its type, or of as many elements as plan-memory says. */
+static LLVMValueRef alloc_bytes(sl_emitter *e, sl_op *alloc, LLVMValueRef *overflow) {
+    sl_type type = sl_value_type(sl_op_result(alloc, 0));
+    sl_attr elements = sl_op_attr(alloc, "elements");
+    if (!elements) return sl_host_bytes(e, type, overflow);
+    sl_expr count = sl_attr_get_expr(elements);
+    return sl_host_bytes(e, sl_type_buffer(sl_module_context(e->host->module), sl_type_element(type), 1, &count), overflow);
+}
+
 static void layout_arena(sl_emitter *e, LLVMValueRef arena_bytes) {
     sl_host *host = e->host;
     int64_t fixed = 0;
     for (size_t i = 0; i < host->allocs.count; ++i) {
         sl_op *alloc = host->allocs.data[i];
-        int64_t offset = sl_op_int(alloc, "offset", -1), count = sl_type_static_count(sl_value_type(sl_op_result(alloc, 0))), bytes, end;
+        sl_attr elements = sl_op_attr(alloc, "elements");
+        int64_t count = elements ? sl_expr_const_or(sl_attr_get_expr(elements), -1) : sl_type_static_count(sl_value_type(sl_op_result(alloc, 0)));
+        int64_t offset = sl_op_int(alloc, "offset", -1), bytes, end;
         if (!sl_op_attr(alloc, "offset")) continue;
         if (offset < 0 || count < 0 || !sl_size_mul(count, sl_emit_element_bytes(sl_type_element(sl_value_type(sl_op_result(alloc, 0)))), &bytes) ||
             !sl_size_add(offset, bytes, &end) || end > INT64_MAX - 64) {
@@ -152,7 +163,7 @@ static void layout_arena(sl_emitter *e, LLVMValueRef arena_bytes) {
         for (size_t i = 0; i < host->allocs.count; ++i) {
             sl_op *alloc = host->allocs.data[i];
             if (sl_host_slot_index(host, alloc) != (int)s) continue;
-            LLVMValueRef bytes = sl_host_bytes(e, sl_value_type(sl_op_result(alloc, 0)), &overflow);
+            LLVMValueRef bytes = alloc_bytes(e, alloc, &overflow);
             size = size ? sl_emit_intrinsic2(e, "llvm.smax", size, bytes) : bytes;
         }
         sl_host_symbol_store(e, (int)(host->symbols.count + s), at);

@@ -11,6 +11,10 @@
 #define SL_HOST_PREPARE "sluice_program_prepare"
 #define SL_HOST_RUN "sluice_program_run"
 
+/* What reports know of a launch: the branch site that it is in (-1: none); whether host code states its dense work by itself. */
+typedef struct sl_host_site { int branch; bool conditional; } sl_host_site;
+typedef struct sl_host_branch { sl_op *op; int parent; } sl_host_branch;
+
 typedef struct sl_host {
     sl_module *module;
     sl_op *func;                               /* core.func with `buffers` */
@@ -20,6 +24,10 @@ typedef struct sl_host {
     SL_VEC(sl_expr) symbols;                   /* index is the symbol's slot */
     SL_VEC(sl_attr) constants;
     SL_VEC(sl_op *) launches;                  /* in launch sites' order */
+    SL_VEC(sl_host_site) sites;                /* one per launch */
+    SL_VEC(sl_host_branch) branches;           /* in kernel.branch sites' order */
+    SL_VEC(sl_op *) binds;                     /* kernel.bind with attribute dense */
+    int depth, branch, next_branch;            /* while emitting: kernel.ifs around; branch site around, and of the next kernel.if (-1: none) */
     SL_VEC(sl_op *) allocs;                    /* all of them */
     SL_VEC(int64_t) slots;                     /* memory slots with symbolic sizes; hidden symbol = symbols.count + index, final before emission */
     int dynamic_slots, call_slots;             /* of allocs; of calls, numbered behind them */
@@ -42,6 +50,11 @@ LLVMValueRef sl_host_symbol_load(sl_emitter *e, int slot);
 void sl_host_symbol_store(sl_emitter *e, int slot, LLVMValueRef value);
 /* Bytes that a buffer type takes. */
 LLVMValueRef sl_host_bytes(sl_emitter *e, sl_type type, LLVMValueRef *overflow);
+
+/* ---- emit_counts.c ---- */
+void sl_host_branch_site(sl_emitter *e, sl_op *op);
+/* A kernel.if with what it leaves out counted: see emit_counts.c. */
+void sl_host_counted_if(sl_emitter *e, sl_op *op);
 
 /* ---- emit_prepare.c ---- */
 void sl_emit_prepare(sl_emitter *e);

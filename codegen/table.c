@@ -98,6 +98,17 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
         kernels[i].name = sl_arena_strdup(arena, sl_op_string(host->launches.data[i], "callee", ""));
         kernels[i].location = text.data ? text.data : "";
         kernels[i].weight_bytes = weight_bytes(host->launches.data[i]);
+        kernels[i].branch = host->sites.data[i].branch;
+        kernels[i].conditional = host->sites.data[i].conditional;
+    }
+    sl_abi_branch *branches = SL_NEW_ARRAY(arena, sl_abi_branch, host->branches.count + 1);
+    for (size_t i = 0; i < host->branches.count; ++i) {
+        sl_text text;
+        sl_text_init(&text, arena);
+        sl_loc_describe(&text, sl_op_loc(host->branches.data[i].op));
+        branches[i].location = text.data ? text.data : "";
+        branches[i].index = (int32_t)sl_op_int(host->branches.data[i].op, "index", 0);
+        branches[i].parent = host->branches.data[i].parent;
     }
     const void **constants = SL_NEW_ARRAY(arena, const void *, host->constants.count + 1);
     sl_status status = NULL;
@@ -116,6 +127,8 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
     table->inputs = values;
     table->outputs = values + inputs;
     table->kernels = kernels;
+    table->branches = branches;
+    table->branch_count = (int32_t)host->branches.count;
     table->constants = (void *const *)constants;
     *result = table;
     return NULL;

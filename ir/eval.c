@@ -42,7 +42,7 @@ static sl_eval_symbol *symbol_slot(sl_eval *eval, sl_expr symbol) {
     return &eval->symbols.data[id];
 }
 
-static void bind_symbol(sl_eval *eval, sl_expr symbol, int64_t value) {
+void sl_eval_bind(sl_eval *eval, sl_expr symbol, int64_t value) {
     sl_eval_symbol *slot = symbol_slot(eval, symbol);
     slot->bound = true;
     slot->value = value;
@@ -97,7 +97,7 @@ static void bind_shape(sl_eval *eval, const sl_op *op, const sl_tensor *tensor, 
     if (sl_type_rank(type) != tensor->rank) fail_type(eval, op, tensor, type, what, index);
     for (int axis = 0; axis < tensor->rank; axis++) {
         sl_expr dim = sl_type_dim(type, axis);
-        if (sl_expr_get_kind(dim) == SL_EXPR_SYMBOL && !symbol_slot(eval, dim)->bound) bind_symbol(eval, dim, tensor->shape[axis]);
+        if (sl_expr_get_kind(dim) == SL_EXPR_SYMBOL && !symbol_slot(eval, dim)->bound) sl_eval_bind(eval, dim, tensor->shape[axis]);
     }
     for (int axis = 0; axis < tensor->rank; axis++) {
         int64_t expected;
@@ -315,7 +315,7 @@ static void run_function(sl_eval *eval, sl_op *function, int input_count, const 
             if (!sl_type_is_ranked(type) || sl_type_rank(type) != input->rank) continue;
             for (int axis = 0; axis < input->rank; axis++) {
                 sl_expr dim = sl_type_dim(type, axis);
-                if (sl_expr_get_kind(dim) == SL_EXPR_SYMBOL && !symbol_slot(eval, dim)->bound) bind_symbol(eval, dim, input->shape[axis]);
+                if (sl_expr_get_kind(dim) == SL_EXPR_SYMBOL && !symbol_slot(eval, dim)->bound) sl_eval_bind(eval, dim, input->shape[axis]);
             }
         }
     }

@@ -7,11 +7,11 @@
 #include "eval_internal.h"
 #include <string.h>
 
-static sl_eval_plan *partition(sl_eval *eval, const sl_op *op) {
+static sl_eval_plan *partition(sl_eval *eval, const sl_op *op, int branches) {
     const sl_tensor *keys = sl_eval_operand(eval, op, 0);
     if (keys->rank != 1 && keys->rank != 2) sl_eval_fail(eval, op, "keys must have rank 1 or 2, not %d", keys->rank);
     sl_eval_plan *plan = SL_NEW(eval->arena, sl_eval_plan);
-    plan->branches = sl_type_branches(sl_value_type(sl_op_result(op, 0)));
+    plan->branches = branches;
     if (plan->branches > 1 << 20) sl_eval_fail(eval, op, "a plan with %d branches", plan->branches);
     plan->rows = keys->shape[0];
     plan->choices = keys->rank == 2 ? keys->shape[1] : 1;
@@ -147,10 +147,72 @@ static void route_switch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
         if (!results[i].tensor) results[i].tensor = start_result(eval, op, plan, i, keep ? sl_eval_operand(eval, op, 1 + rows + i) : NULL, NULL);
 }
 
+/* Entries are taken branch by branch, so that each row meets its choices in ascending order of branch. */
+static void sort(sl_eval *eval, const sl_op *op, sl_eval_value *results) {
+    const sl_tensor *keys = sl_eval_operand(eval, op, 0);
+    int64_t most = sl_op_int(op, "branches", 0);
+    if (most < 0 || most > INT32_MAX) sl_eval_fail(eval, op, "%lld branches", (long long)most);
+    const sl_eval_plan *plan = partition(eval, op, (int)most);
+    int64_t sizes[2] = {most + 1, sl_tensor_count(keys)}, choices = plan->choices;
+    int64_t *data[5];
+    for (int i = 0; i < 5; i++) {
+        results[i].tensor = i < 2 ? sl_eval_alloc(eval, op, SL_ELEMENT_i64, 1, &sizes[i]) : sl_eval_alloc(eval, op, SL_ELEMENT_i64, keys->rank, keys->shape);
+        data[i] = results[i].tensor->data;
+    }
+    memcpy(data[0], plan->starts, sizeof(int64_t) * (size_t)(most + 1));
+    int64_t *next = SL_NEW_ARRAY(eval->arena, int64_t, (size_t)plan->rows + 1);
+    for (int b = 0; b < plan->branches; b++) {
+        for (int64_t at = plan->starts[b]; at < plan->starts[b + 1]; at++) {
+            int64_t row = plan->row[at], to = row * choices + next[row]++;
+            data[1][at] = row;
+            data[2][to] = at, data[3][to] = b, data[4][to] = plan->choice[at];
+        }
+    }
+    for (int64_t row = 0; row < plan->rows; row++) {
+        for (int64_t choice = 0; choice < choices; choice++) {
+            if (sl_element_load_int(keys->element, keys->data, row * choices + choice) >= 0) continue;
+            int64_t to = row * choices + next[row]++;
+            data[2][to] = data[3][to] = -1, data[4][to] = choice;
+        }
+    }
+}
+
+static void dispatch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
+    const sl_tensor *starts = sl_eval_operand(eval, op, 0);
+    int regions;
+    const int64_t *branches = sl_op_ints(op, "branches", &regions);
+    if (starts->element != SL_ELEMENT_i64) sl_eval_fail(eval, op, "starts must be i64");
+    const int64_t *start = starts->data;
+    for (int i = 0; i < sl_op_result_count(op); i++) {
+        int64_t shape[SL_MAX_RANK];
+        int rank = sl_eval_result_shape(eval, op, i, shape);
+        results[i].tensor = sl_eval_alloc(eval, op, sl_eval_result_element(op, i), rank, shape);
+    }
+    for (int g = 0; g < regions && g < sl_op_region_count(op); g++) {
+        if (branches[g] < 0 || branches[g] + 1 >= sl_tensor_count(starts)) sl_eval_fail(eval, op, "there is no branch %lld", (long long)branches[g]);
+        int64_t begin = start[branches[g]], count = start[branches[g] + 1] - begin;
+        if (count <= 0) continue;
+        size_t mark = sl_eval_scope_begin(eval);
+        sl_eval_bind(eval, sl_op_expr_at(op, "counts", g), count);
+        sl_eval_bind(eval, sl_op_expr_at(op, "begins", g), begin);
+        const sl_op *end = sl_eval_block(eval, op, sl_op_body(op, g));
+        for (int i = 0; i < sl_op_result_count(op); i++) {
+            const sl_tensor *packed = sl_eval_operand(eval, end, i), *whole = results[i].tensor;
+            int64_t inner = row_elements(whole);
+            if (packed->rank != whole->rank || packed->shape[0] != count || row_elements(packed) != inner || begin + count > whole->shape[0])
+                sl_eval_fail(eval, op, "what region %d yields does not fit result %d", g, i);
+            sl_copy_elements(whole->element, whole->data, begin * inner, packed->data, 0, count * inner);
+        }
+        sl_eval_scope_end(eval, mark);
+    }
+}
+
 void sl_eval_route(sl_eval *eval, sl_op *op, sl_eval_value *results) {
     switch ((int)sl_op_get_kind(op)) {
-    case SL_OP_route_partition: results[0].plan = partition(eval, op); break;
+    case SL_OP_route_partition: results[0].plan = partition(eval, op, sl_type_branches(sl_value_type(sl_op_result(op, 0)))); break;
     case SL_OP_route_switch: route_switch(eval, op, results); break;
+    case SL_OP_route_sort: sort(eval, op, results); break;
+    case SL_OP_route_dispatch: dispatch(eval, op, results); break;
     case SL_OP_route_count: {
         const sl_eval_plan *plan = plan_operand(eval, op);
         int64_t branches = plan->branches;

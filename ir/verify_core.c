@@ -100,7 +100,7 @@ bool sl_verify_guard(const sl_op *op) {
 bool sl_verify_yield(const sl_op *op) {
     static const struct { sl_op_kind yield, owners[5]; const char *names; } rules[] = {
         {SL_OP_tensor_yield, {SL_OP_tensor_if, SL_OP_tensor_loop, SL_OP_route_switch, SL_OP_COUNT}, "tensor.if, tensor.loop or route.switch"},
-        {SL_OP_route_yield, {SL_OP_route_switch, SL_OP_COUNT}, "route.switch"},
+        {SL_OP_route_yield, {SL_OP_route_switch, SL_OP_route_dispatch, SL_OP_COUNT}, "route.switch or route.dispatch"},
         {SL_OP_nest_yield, {SL_OP_nest_generic, SL_OP_nest_group, SL_OP_COUNT}, "nest.generic or nest.group"},
         {SL_OP_kernel_yield, {SL_OP_kernel_func, SL_OP_kernel_for, SL_OP_kernel_if, SL_OP_kernel_while, SL_OP_COUNT}, "kernel.func, kernel.for, kernel.if or kernel.while"},
     };

@@ -232,7 +232,7 @@ static bool is_host_op(const sl_op *op) {
     sl_op_kind kind = sl_op_get_kind(op);
     const char *family = sl_op_get_info(op)->family;
     if (strcmp(family, "arith") == 0) return sl_op_result_count(op) == 1 && sl_type_is_scalar(sl_value_type(sl_op_result(op, 0)));
-    return strcmp(family, "kernel") == 0 || kind == SL_OP_core_dim || kind == SL_OP_tensor_yield;
+    return strcmp(family, "kernel") == 0 || kind == SL_OP_core_dim || kind == SL_OP_tensor_yield || kind == SL_OP_route_yield;
 }
 
 static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
@@ -255,6 +255,8 @@ static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
         sl_bufferize_if(bz, op);
     } else if (kind == SL_OP_tensor_loop) {
         sl_bufferize_loop(bz, op);
+    } else if (kind == SL_OP_route_dispatch) {
+        sl_bufferize_dispatch(bz, op);
     } else if (kind == SL_OP_core_return) {
         sl_bufferize_return(bz, op);
     } else if (kind == SL_OP_core_guard) {

@@ -41,6 +41,8 @@ void sl_bufferize_redirect(sl_op *alloc, sl_value *memory);
 /* bufferize_control.c, bufferize_loop.c */
 void sl_bufferize_if(sl_bufferizer *bz, sl_op *op);
 void sl_bufferize_loop(sl_bufferizer *bz, sl_op *op);
+/* bufferize_route.c */
+void sl_bufferize_dispatch(sl_bufferizer *bz, sl_op *op);
 /* Makes the dims of `type` true of memory whose dims are `actual`: binds those that are unbound symbols (and lists them), guards the others. */
 void sl_bufferize_match_dims(sl_bufferizer *bz, sl_builder *builder, sl_type type, sl_type actual, sl_expr_list *bound);
 

@@ -336,7 +336,7 @@ static void infer_op(inferer *in, sl_op *op) {
     }
     if (kind == SL_OP_tensor_if) infer_if(in, op);
     else if (kind == SL_OP_tensor_loop) infer_loop(in, op);
-    else if (kind == SL_OP_route_switch) infer_switch(in, op);
+    else if (kind == SL_OP_route_switch || kind == SL_OP_route_dispatch) infer_switch(in, op);
     else {
         if (sl_op_has_trait(op, SL_TRAIT_ELEMENTWISE)) align_elementwise(in, op);
         if (kind == SL_OP_tensor_contract) guard_contraction(in, op);

@@ -5,6 +5,7 @@
  *      constants        `offset` in the static part of the arena: best fit, largest first, over the live intervals (lifetime.h); 64-byte aligned. Two allocs whose
  *                       intervals meet never overlap in memory.
  *      input symbols    `slot`: allocs with disjoint lives share a slot, which is as large as its largest alloc; the sizes are summed when a run starts.
+ *      limited symbols  as if each were at its limit (row numbers of branches), with the size noted in `elements`
  *      other symbols    `dynamic` and `slot` (numbered apart): a block that grows when the alloc is reached; shared by allocs with disjoint lives.
  * Allocs that come with a slot (stacks and carried values of loops) keep it alone. The peak is recorded as a decision and checked against the memory budget. */
 #include "lifetime.h"
@@ -18,6 +19,8 @@ enum { alignment = 64 };
 typedef struct place { sl_op *op; sl_interval life; int64_t size, offset; sl_expr bytes; double estimate; } place;
 typedef struct slot { int64_t end; sl_expr bytes; double estimate; } slot;
 
+typedef struct limited { sl_expr symbol, limit; } limited;
+
 typedef struct planner {
     sl_pass_context *pass;
     sl_context *context;
@@ -27,6 +30,7 @@ typedef struct planner {
     SL_VEC(place) fixed;
     SL_VEC(place) symbolic;
     SL_VEC(place) dynamic;
+    SL_VEC(limited) limits;    /* of symbols that the run binds */
     bool failed;
 } planner;
 
@@ -66,15 +70,48 @@ static bool typical_value(void *self, sl_expr atom, int64_t *value) {
     return true;
 }
 
+/* ---- sizes with symbols that have a limit ---- */
+static bool note_limit(void *self, sl_op *op) {
+    planner *p = self;
+    sl_attr limit = sl_op_get_kind(op) == SL_OP_kernel_bind ? sl_op_attr(op, "limit") : NULL;
+    limited found = {limit ? sl_attr_get_expr(sl_op_attr(op, "symbol")) : NULL, limit ? sl_attr_get_expr(limit) : NULL};
+    if (limit) SL_PUSH(p->pass->scratch, &p->limits, found);
+    return true;
+}
+
+/* Inner binds come later, and their limits name outer symbols: found from the back. */
+static sl_expr limit_of(void *self, sl_expr symbol) {
+    const planner *p = self;
+    for (size_t i = p->limits.count; i-- > 0;)
+        if (p->limits.data[i].symbol == symbol) return sl_expr_substitute(p->context, p->limits.data[i].limit, NULL, 0, limit_of, self);
+    return symbol;
+}
+
+/* A sum of products of symbols with positive coefficients never shrinks when a symbol grows. */
+static bool grows(sl_expr expr) {
+    for (int t = 0; t < sl_expr_term_count(expr); t++) {
+        if (sl_expr_term_coefficient(expr, t) < 0) return false;
+        for (int f = 0; f < sl_expr_term_factor_count(expr, t); f++)
+            if (sl_expr_get_kind(sl_expr_term_factor(expr, t, f)) != SL_EXPR_SYMBOL) return false;
+    }
+    return true;
+}
+
 /* ---- gathering ---- */
 static void add_alloc(planner *p, sl_op *op, sl_interval life) {
     sl_type type = sl_value_type(sl_op_result(op, 0));
     int element_bytes = (sl_element_bits(sl_type_element(type)) + 7) / 8;   /* elements of less than a byte are not packed in program memory */
     int64_t estimate;
-    place found = {.op = op, .life = life, .bytes = sl_expr_mul(p->context, sl_type_count(p->context, type), sl_expr_const(p->context, element_bytes))};
+    sl_expr elements = sl_type_count(p->context, type);
+    if (grows(elements)) {
+        sl_expr most = sl_expr_substitute(p->context, elements, NULL, 0, limit_of, p);
+        if (most != elements && inputs_only(p, most)) sl_op_set_attr(op, "elements", sl_attr_expr(p->context, elements = most));
+    }
+    place found = {.op = op, .life = life, .bytes = sl_expr_mul(p->context, elements, sl_expr_const(p->context, element_bytes))};
     found.estimate = sl_expr_evaluate(found.bytes, typical_value, NULL, &estimate) ? (double)estimate : 1e15;
     if (sl_expr_is_const(found.bytes, &found.size)) {
-        if (sl_type_static_count(type) < 0 || found.size < 0 || found.size > INT64_MAX - alignment) {
+        bool counted = sl_op_attr(op, "elements") || sl_type_static_count(type) >= 0;
+        if (!counted || found.size < 0 || found.size > INT64_MAX - alignment) {
             sl_op_report(op, SL_SEVERITY_ERROR, "the size of a value does not fit in 64 bits");
             p->failed = true;
             return;
@@ -191,6 +228,7 @@ static void plan_function(planner *p) {
         sl_type type = sl_value_type(sl_block_argument(body, i));
         for (int d = 0; d < sl_type_rank(type); d++) sl_expr_visit_symbols(sl_type_dim(type, d), note_input, p);
     }
+    sl_op_walk(p->func, note_limit, p);
     for (int i = 0; i < sl_lifetimes_alloc_count(lifetimes); i++) {
         sl_op *op = sl_lifetimes_alloc(lifetimes, i);
         if (sl_op_attr(op, "output")) continue;

@@ -81,7 +81,8 @@ static void erase(sl_rewriter *rw, sl_op *op) {
 /* ---- dead ops ---- */
 static bool only_effects_inside(void *self, sl_op *op) {
     bool *pure = self;
-    bool structured = sl_op_get_kind(op) == SL_OP_tensor_if || sl_op_get_kind(op) == SL_OP_tensor_loop || sl_op_get_kind(op) == SL_OP_route_switch;
+    bool structured = sl_op_get_kind(op) == SL_OP_tensor_if || sl_op_get_kind(op) == SL_OP_tensor_loop || sl_op_get_kind(op) == SL_OP_route_switch ||
+                      sl_op_get_kind(op) == SL_OP_route_dispatch;
     *pure = structured || sl_op_has_trait(op, SL_TRAIT_PURE | SL_TRAIT_RANDOM | SL_TRAIT_TERMINATOR);
     return *pure;
 }

@@ -92,6 +92,9 @@ static bool describe(sl_pass_context *pass, sl_op *op, call *c) {
         c->routine = "reshape_dynamic";
     } else if (kind == SL_OP_tensor_shape_of) {
         c->routine = "shape_of";
+    } else if (kind == SL_OP_route_sort) {
+        c->routine = "partition";
+        put(pass, c, sl_op_int(op, "branches", 0));
     } else {
         return false;
     }

@@ -44,6 +44,8 @@ struct sluice_session {
     uint8_t *output_made;             /* this run has asked for the output's memory */
     DLTensor *caller_outputs;         /* of the run in progress */
     sl_kernel_count *counts;          /* kernel_count, when options.counters */
+    int64_t *dense;                   /* SL_ABI_DENSE_FIELDS a launch site; then SL_ABI_BRANCH_FIELDS a branch site; likewise */
+    int64_t *branches;
     int64_t bytes, peak_bytes;        /* all blocks together */
     sluice_code run_code;
     char run_error[1024];

@@ -67,6 +67,8 @@ void sluice_session_destroy(sluice_session *session) {
     FREE_TABLE(output_shapes, table->output_count);
     FREE_TABLE(output_made, table->output_count);
     FREE_TABLE(counts, table->kernel_count);
+    FREE_TABLE(dense, table->kernel_count * SL_ABI_DENSE_FIELDS);
+    FREE_TABLE(branches, table->branch_count * SL_ABI_BRANCH_FIELDS);
 #undef FREE_TABLE
     sl_deallocate(&allocator, session, sizeof *session);
 }
@@ -105,7 +107,11 @@ sluice_code sluice_session_create(sluice_program *program, const sluice_session_
     NEW_TABLE(input_shapes, table->input_count)
     NEW_TABLE(output_shapes, table->output_count)
     NEW_TABLE(output_made, table->output_count)
-    if (session->options.counters) { NEW_TABLE(counts, table->kernel_count) }
+    if (session->options.counters) {
+        NEW_TABLE(counts, table->kernel_count)
+        NEW_TABLE(dense, table->kernel_count * SL_ABI_DENSE_FIELDS)
+        NEW_TABLE(branches, table->branch_count * SL_ABI_BRANCH_FIELDS)
+    }
 #undef NEW_TABLE
     sl_status status = complete ? sl_pool_create(&session->allocator, session->options.threads, session->options.pin != 0,
                                                  session->options.spin_microseconds, table->scratch_bytes, &session->pool)
@@ -204,11 +210,13 @@ static sl_status run(sluice_session *session, const DLTensor *inputs, int32_t in
     for (int32_t i = 0; i < input_count; i++) SL_TRY(bind_input(session, i, &inputs[i]));
     if (output_count > 0) memset(session->output_made, 0, (size_t)output_count);
     if (session->counts) memset(session->counts, 0, sizeof *session->counts * (size_t)table->kernel_count);
+    if (session->dense) memset(session->dense, 0, sizeof *session->dense * (size_t)table->kernel_count * SL_ABI_DENSE_FIELDS);
+    if (session->branches) memset(session->branches, 0, sizeof *session->branches * (size_t)table->branch_count * SL_ABI_BRANCH_FIELDS);
     session->caller_outputs = outputs;
     session->run_code = SLUICE_OK;
     session->run_error[0] = 0;
     sl_abi_frame frame = {.constants = (void *)(uintptr_t)table->constants, .inputs = session->inputs, .symbols = session->symbols,
-                          .services = (void *)(uintptr_t)&sl_runtime_services, .session = session};
+                          .services = (void *)(uintptr_t)&sl_runtime_services, .session = session, .dense = session->dense, .branches = session->branches};
     int64_t arena_bytes = 0;
     int32_t failed = table->prepare(&frame, &arena_bytes);
     if (!failed && arena_bytes < 0) return SL_ERROR(SL_OVERFLOW, "the memory that these input shapes need does not fit in 64 bits");
@@ -242,7 +250,26 @@ sluice_code sluice_session_counter(const sluice_session *session, int32_t index,
                                                        index, sluice_session_counter_count(session)));
     const sl_abi_kernel *kernel = &session->program->table->kernels[index];
     const sl_kernel_count *count = &session->counts[index];
-    *counter = (sluice_counter){.op = kernel->name, .location = kernel->location, .runs = count->runs, .work = count->work, .dense_work = count->work,
-                                .weight_bytes = kernel->weight_bytes > 0 ? kernel->weight_bytes * count->runs : 0, .nanoseconds = count->nanoseconds};
+    int64_t bytes = kernel->weight_bytes > 0 ? kernel->weight_bytes : 0, dense_runs = count->runs, dense_work = count->work;
+    if (kernel->conditional) {
+        dense_work = session->dense[(int64_t)index * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_WORK];
+        dense_runs = session->dense[(int64_t)index * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_RUNS];
+    }
+    *counter = (sluice_counter){.op = kernel->name, .location = kernel->location, .runs = count->runs, .work = count->work, .dense_work = dense_work,
+                                .weight_bytes = bytes * count->runs, .nanoseconds = count->nanoseconds, .dense_runs = dense_runs,
+                                .dense_weight_bytes = bytes * dense_runs, .branch = kernel->branch};
+    return SLUICE_OK;
+}
+
+int32_t sluice_session_branch_count(const sluice_session *session) { return session->branches ? session->program->table->branch_count : 0; }
+
+sluice_code sluice_session_branch(const sluice_session *session, int32_t index, sluice_branch_counter *counter) {
+    if (index < 0 || index >= sluice_session_branch_count(session))
+        return sl_host_fail(session->context, SL_ERROR(SL_INVALID_ARGUMENT, "branch number %d asked for; the session has %d (sessions count when options.counters is set)",
+                                                       index, sluice_session_branch_count(session)));
+    const sl_abi_branch *branch = &session->program->table->branches[index];
+    const int64_t *count = session->branches + (int64_t)index * SL_ABI_BRANCH_FIELDS;
+    *counter = (sluice_branch_counter){.location = branch->location, .index = branch->index, .parent = branch->parent, .runs = count[SL_ABI_BRANCH_RUNS],
+                                       .rows = count[SL_ABI_BRANCH_ROWS], .dense_rows = count[SL_ABI_BRANCH_DENSE]};
     return SLUICE_OK;
 }

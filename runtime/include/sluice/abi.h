@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI_VERSION 1
+#define SL_ABI_VERSION 2
 
 #define SL_ABI_C_pointer void *
 #define SL_ABI_C_i64 int64_t
@@ -41,14 +41,25 @@ typedef struct sl_abi_value {          /* description of a program input or outp
 typedef struct sl_abi_kernel {         /* description of a launch site, for counters */
     const char *name, *location;
     int64_t weight_bytes;               /* constant bytes that one run reads; -1 unknown */
+    int32_t branch;                     /* branch site that it is in, -1: none */
+    int32_t conditional;                /* frame.dense has what it would have done */
 } sl_abi_kernel;
+
+typedef struct sl_abi_branch {         /* one branch of a switch, for counters */
+    const char *location;
+    int32_t index;                      /* in its switch */
+    int32_t parent;                     /* branch site around, -1: none */
+} sl_abi_branch;
+enum { SL_ABI_DENSE_WORK, SL_ABI_DENSE_RUNS, SL_ABI_DENSE_FIELDS };
+enum { SL_ABI_BRANCH_RUNS, SL_ABI_BRANCH_ROWS, SL_ABI_BRANCH_DENSE, SL_ABI_BRANCH_FIELDS };
 
 typedef struct sl_program_table {
     uint32_t abi_version;
-    int32_t input_count, output_count, symbol_count, constant_count, kernel_count, dynamic_slot_count;
+    int32_t input_count, output_count, symbol_count, constant_count, kernel_count, dynamic_slot_count, branch_count;
     int64_t scratch_bytes;
     const sl_abi_value *inputs, *outputs;
     const sl_abi_kernel *kernels;
+    const sl_abi_branch *branches;
     void *const *constants;             /* 64-byte aligned each */
     sl_prepare_fn prepare;
     sl_run_fn run;

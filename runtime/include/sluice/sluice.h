@@ -94,12 +94,26 @@ typedef struct sluice_counter {
     const char *location;         /* node names it came from */
     int64_t runs;                 /* launches */
     int64_t work;                 /* multiply-adds (or scalar operations) executed */
-    int64_t dense_work;           /* of the same op run densely once */
+    int64_t dense_work;           /* what it would have been if no branch were skipped and no row left out */
     int64_t weight_bytes;         /* constant bytes read */
     int64_t nanoseconds;          /* time inside, all threads waited for */
+    int64_t dense_runs;           /* launches, and constant bytes, without skipping */
+    int64_t dense_weight_bytes;
+    int32_t branch;               /* number of the branch that it is in, see sluice_session_branch; -1: none */
 } sluice_counter;
 SLUICE_API int32_t sluice_session_counter_count(const sluice_session *session);
 SLUICE_API sluice_code sluice_session_counter(const sluice_session *session, int32_t index, sluice_counter *counter);
+/* Branches of routed rows that compute something, in program order; a branch's launches are the counters that name it. */
+typedef struct sluice_branch_counter {
+    const char *location;         /* node that routes */
+    int32_t index;                /* of the branch in its node */
+    int32_t parent;               /* number of the branch that the node is in, -1: none */
+    int64_t runs;                 /* times with at least one row */
+    int64_t rows;                 /* rows that went here */
+    int64_t dense_rows;           /* rows that would have gone here if nothing were skipped: all */
+} sluice_branch_counter;
+SLUICE_API int32_t sluice_session_branch_count(const sluice_session *session);
+SLUICE_API sluice_code sluice_session_branch(const sluice_session *session, int32_t index, sluice_branch_counter *counter);
 
 #ifdef __cplusplus
 }

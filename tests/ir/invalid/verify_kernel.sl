@@ -70,6 +70,8 @@ core.func @host(%x: buffer<4 x f32>) {buffers = true} {
   %0 = kernel.view : () -> buffer<4 x f32>
 // CHECK: :[[@LINE+1]]:3: error: kernel.copy: expected 2 operands, found 1
   kernel.copy(%x) : (buffer<4 x f32>)
+// CHECK: :[[@LINE+1]]:3: error: kernel.branch: attribute `dense` is missing (rows that would have come if nothing were skipped)
+  kernel.branch {index = 0, rows = expr(B)}
 // CHECK: :[[@LINE+1]]:3: error: kernel.bind: attribute `symbol` is missing (the symbol)
   kernel.bind(%x) : (buffer<4 x f32>)
   kernel.while ({

@@ -25,3 +25,19 @@ core.func @main(%keys: tensor<B x f32>, %plan: partition<2>, %x: tensor<B x 8 x 
   route.yield
   core.return
 }
+core.func @split(%keys: tensor<B x f32>, %good: tensor<B x i64>, %starts: tensor<4 x i64>) {
+// CHECK: :[[@LINE+1]]:3: error: route.sort: keys must be an integer tensor of rank 1 or 2, not tensor<B x f32>
+  %0, %1, %2, %3, %4 = route.sort(%keys) {branches = 3} : (tensor<B x f32>) -> (tensor<4 x i64>, tensor<B x i64>, tensor<B x i64>, tensor<B x i64>, tensor<B x i64>)
+// CHECK: :[[@LINE+1]]:3: error: route.sort: result 0 can't be tensor<3 x i64>
+  %5, %6, %7, %8, %9 = route.sort(%good) {branches = 3} : (tensor<B x i64>) -> (tensor<3 x i64>, tensor<B x i64>, tensor<B x i64>, tensor<B x i64>, tensor<B x i64>)
+// CHECK: :[[@LINE+1]]:3: error: route.dispatch: `counts` must be symbols
+  %10 = route.dispatch(%starts) {begins = [expr(?2)], branches = ints[1], counts = [expr(7)], rows = expr(B)} : (tensor<4 x i64>) -> tensor<B x f32> ({
+    %11 = core.constant {value = data<tensor<7 x f32>>splat(0.0)} : () -> tensor<7 x f32>
+    route.yield(%11) : (tensor<7 x f32>)
+  })
+// CHECK: :[[@LINE+1]]:3: error: route.dispatch: region 0 must take nothing and yield rows for each of the 1 results
+  %12 = route.dispatch(%starts) {begins = [expr(?2)], branches = ints[1], counts = [expr(?1)], rows = expr(B)} : (tensor<4 x i64>) -> tensor<B x f32> ({
+    route.yield
+  })
+  core.return
+}

@@ -40,7 +40,8 @@ core.func @host(%x: buffer<B x f32>, %go: i1, %n: i64) {buffers = true} {
   %a = kernel.alloc {offset = 0, slot = 0} : () -> buffer<B x f32>
   %b = kernel.alloc {output = 0} : () -> buffer<B x f32>
   %c = kernel.alloc {dynamic = true, slot = 1} : () -> buffer<?1 x f32>
-  kernel.bind(%n) {symbol = expr(?1)} : (i64)
+  kernel.bind(%n) {dense = expr(B), limit = expr(2*B), symbol = expr(?1)} : (i64)
+  kernel.branch {dense = expr(B), index = 3, rows = expr(?1)}
   %v = kernel.view(%a) {offset = expr(4)} : (buffer<B x f32>) -> buffer<(B - 4) x f32>
   kernel.copy(%x, %a) : (buffer<B x f32>, buffer<B x f32>)
   kernel.launch(%a, %b) {callee = "double", dims = [expr(B)], inputs = 1, tasks = expr(B)} : (buffer<B x f32>, buffer<B x f32>)

@@ -21,3 +21,13 @@ core.func @main(%keys: tensor<B x 2 x i32>, %weights: tensor<B x 2 x f32>, %x: t
   })
   core.return(%mixed, %kept, %count) : (tensor<B x 8 x f32>, tensor<B x 8 x f32>, tensor<3 x i64>)
 }
+
+core.func @split(%keys: tensor<B x 2 x i32>, %x: tensor<B x 8 x f32>) -> (tensor<(2*B) x 8 x f32>, tensor<B x 2 x i64>, tensor<B x 2 x i64>, tensor<B x 2 x i64>) {
+  %0, %1, %2, %3, %4 = route.sort(%keys) {branches = 3} : (tensor<B x 2 x i32>) -> (tensor<4 x i64>, tensor<(2*B) x i64>, tensor<B x 2 x i64>, tensor<B x 2 x i64>, tensor<B x 2 x i64>)
+  %5 = route.dispatch(%0) {begins = [expr(?2)], branches = ints[1], counts = [expr(?1)], rows = expr(B)} : (tensor<4 x i64>) -> tensor<(2*B) x 8 x f32> ({
+    %6 = tensor.slice(%1) {starts = [expr(?2)], steps = ints[1]} : (tensor<(2*B) x i64>) -> tensor<?1 x i64>
+    %7 = tensor.take(%x, %6) {axis = 0} : (tensor<B x 8 x f32>, tensor<?1 x i64>) -> tensor<?1 x 8 x f32>
+    route.yield(%7) : (tensor<?1 x 8 x f32>)
+  })
+  core.return(%5, %2, %3, %4) : (tensor<(2*B) x 8 x f32>, tensor<B x 2 x i64>, tensor<B x 2 x i64>, tensor<B x 2 x i64>)
+}

@@ -2,7 +2,7 @@
 // RUN: sluice opt %s --evaluate > %t.out
 // RUN: (echo; cat %t.out) | FileCheck %s
 // CHECK: {{^$}}
-core.func @main() -> (tensor<3 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<2 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x f32>) {
+core.func @main() -> (tensor<3 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<2 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x f32>, tensor<3 x i64>, tensor<8 x i64>, tensor<4 x 2 x i64>, tensor<4 x 2 x i64>, tensor<4 x 2 x i64>, tensor<8 x 2 x f32>) {
   %x = core.constant {value = data<tensor<4 x 2 x f32>>[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]} : () -> tensor<4 x 2 x f32>
   %keys = core.constant {value = data<tensor<4 x i32>>[2, 0, -1, 2]} : () -> tensor<4 x i32>
   %plan = route.partition(%keys) : (tensor<4 x i32>) -> partition<3>
@@ -74,5 +74,18 @@ core.func @main() -> (tensor<3 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>,
     %ny = tensor.reduce(%nx) {axes = ints[1], kind = "prod"} : (tensor<?14 x 2 x f32>) -> tensor<?14 x f32>
     route.yield(%ny) : (tensor<?14 x f32>)
   })
-  core.return(%count, %place, %keep, %count2, %add, %add1, %zeros, %sums) : (tensor<3 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<2 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x f32>)
+  // What split-branches makes of a partition: positions by branch; a row's choices in ascending order of branch, those of nowhere last.
+  // CHECK-NEXT: {{^}}i64[3]: 0 3 7{{$}}
+  // CHECK-NEXT: {{^}}i64[8]: 0 2 3 0 1 1 2 0{{$}}
+  // CHECK-NEXT: {{^}}i64[4, 2]: 0 3 4 5 1 6 2 -1{{$}}
+  // CHECK-NEXT: {{^}}i64[4, 2]: 0 1 1 1 0 1 0 -1{{$}}
+  // CHECK-NEXT: {{^}}i64[4, 2]: 0 1 0 1 1 0 1 0{{$}}
+  %starts, %rows, %position, %branch, %slot = route.sort(%k2) {branches = 2} : (tensor<4 x 2 x i64>) -> (tensor<3 x i64>, tensor<8 x i64>, tensor<4 x 2 x i64>, tensor<4 x 2 x i64>, tensor<4 x 2 x i64>)
+  // CHECK-NEXT: {{^}}f32[8, 2]: 0 0 0 0 0 0 1 2 3 4 3 4 5 6 0 0{{$}}
+  %packed = route.dispatch(%starts) {begins = [expr(?20)], branches = ints[1], counts = [expr(?21)], rows = expr(4)} : (tensor<3 x i64>) -> tensor<8 x 2 x f32> ({
+    %ones = tensor.slice(%rows) {starts = [expr(?20)], steps = ints[1]} : (tensor<8 x i64>) -> tensor<?21 x i64>
+    %taken = tensor.take(%x, %ones) {axis = 0} : (tensor<4 x 2 x f32>, tensor<?21 x i64>) -> tensor<?21 x 2 x f32>
+    route.yield(%taken) : (tensor<?21 x 2 x f32>)
+  })
+  core.return(%count, %place, %keep, %count2, %add, %add1, %zeros, %sums, %starts, %rows, %position, %branch, %slot, %packed) : (tensor<3 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<2 x i64>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x 2 x f32>, tensor<4 x f32>, tensor<3 x i64>, tensor<8 x i64>, tensor<4 x 2 x i64>, tensor<4 x 2 x i64>, tensor<4 x 2 x i64>, tensor<8 x 2 x f32>)
 }

@@ -1,0 +1,125 @@
+/* emit_counts.c: counters of work that was skipped: what launches behind a kernel.if would have done without it.
+ *
+ * After the outermost kernel.if (of those with no loop between them) host code adds, when the session counts, for every launch inside: one run, and its `work` as it would be
+ * if nothing were skipped: symbols that a kernel.bind gives a `dense` value are replaced by it. A launch whose work depends on anything else that was bound inside can't be
+ * known from outside: it counts as what was done. So does a launch in a loop inside of a branch. The same for kernel.branch inside of branches. */
+#include "host.h"
+#include "sluice/abi.h"
+
+#define B e->builder
+
+static sl_expr dense_of(void *self, sl_expr symbol) {
+    sl_emitter *e = self;
+    for (size_t i = 0; i < e->host->binds.count; ++i) {
+        sl_op *bind = e->host->binds.data[i];
+        if (sl_attr_get_expr(sl_op_attr(bind, "symbol")) != symbol) continue;
+        return sl_expr_substitute(sl_module_context(e->host->module), sl_attr_get_expr(sl_op_attr(bind, "dense")), NULL, 0, dense_of, e);
+    }
+    return symbol;
+}
+
+typedef struct inside { sl_emitter *e; const sl_op *top; sl_expr symbol; bool bound; } inside;
+
+static bool binds_symbol(void *self, sl_op *op) {
+    inside *search = self;
+    if (sl_op_get_kind(op) == SL_OP_kernel_bind && sl_attr_get_expr(sl_op_attr(op, "symbol")) == search->symbol) search->bound = true;
+    if (sl_op_get_kind(op) == SL_OP_kernel_call)
+        for (int i = 0; i < sl_op_result_count(op); ++i) {
+            sl_type type = sl_value_type(sl_op_result(op, i));
+            for (int d = 0; d < sl_type_rank(type); ++d) search->bound |= sl_expr_uses_symbol(sl_type_dim(type, d), search->symbol);
+        }
+    return !search->bound;
+}
+
+static void check_symbol(void *self, sl_expr symbol) {
+    inside *search = self;
+    if (search->bound || !sl_expr_is_fresh(symbol)) return;
+    search->symbol = symbol;
+    sl_op_walk((sl_op *)search->top, binds_symbol, search);
+}
+
+/* The expression without skipping; NULL when it can't be told outside of `top`. */
+static sl_expr dense_expr(sl_emitter *e, const sl_op *top, sl_expr expr) {
+    sl_expr dense = sl_expr_substitute(sl_module_context(e->host->module), expr, NULL, 0, dense_of, e);
+    inside search = {e, top, NULL, false};
+    sl_expr_visit_symbols(dense, check_symbol, &search);
+    return search.bound ? NULL : dense;
+}
+
+static void add_to(sl_emitter *e, LLVMValueRef counts, int64_t index, LLVMValueRef value) {
+    LLVMValueRef place = sl_abi_element(e, e->i64, counts, index);
+    LLVMBuildStore(B, LLVMBuildAdd(B, LLVMBuildLoad2(B, e->i64, place, ""), value, ""), place);
+}
+
+/* Opens a block that runs when the session counts; returns where to go on. */
+static LLVMBasicBlockRef open_counting(sl_emitter *e, LLVMValueRef counts) {
+    LLVMBasicBlockRef count = sl_emit_block(e, "count"), next = sl_emit_block(e, "counted");
+    LLVMBuildCondBr(B, LLVMBuildICmp(B, LLVMIntNE, counts, LLVMConstNull(e->pointer), ""), count, next);
+    LLVMPositionBuilderAtEnd(B, count);
+    return next;
+}
+
+static void close_counting(sl_emitter *e, LLVMBasicBlockRef next) {
+    LLVMBuildBr(B, next);
+    LLVMPositionBuilderAtEnd(B, next);
+}
+
+void sl_host_branch_site(sl_emitter *e, sl_op *op) {
+    sl_host *host = e->host;
+    int64_t site = (int64_t)host->branches.count;
+    sl_host_branch branch = {op, host->branch};
+    SL_PUSH(e->arena, &host->branches, branch);
+    host->next_branch = (int)site;
+    LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
+    LLVMBasicBlockRef next = open_counting(e, counts);
+    LLVMValueRef rows = sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "rows")), NULL);
+    LLVMValueRef some = LLVMBuildZExt(B, LLVMBuildICmp(B, LLVMIntSGT, rows, sl_emit_i64(e, 0), ""), e->i64, "");
+    add_to(e, counts, site * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_RUNS, some);
+    add_to(e, counts, site * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_ROWS, rows);
+    if (host->depth == 0) add_to(e, counts, site * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_DENSE, sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "dense")), NULL));
+    close_counting(e, next);
+}
+
+/* Whether a loop stands between op and the kernel.if `top` around it. */
+static bool is_looped(const sl_op *op, const sl_op *top) {
+    for (const sl_op *parent = sl_op_parent(op); parent && parent != top; parent = sl_op_parent(parent))
+        if (sl_op_get_kind(parent) == SL_OP_kernel_while) return true;
+    return false;
+}
+
+static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, size_t first_branch) {
+    sl_host *host = e->host;
+    LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_dense);
+    LLVMBasicBlockRef next = open_counting(e, counts);
+    for (size_t i = first_launch; i < host->launches.count; ++i) {
+        sl_op *launch = host->launches.data[i];
+        if (host->sites.data[i].conditional || is_looped(launch, top)) continue;
+        sl_attr work = sl_op_attr(launch, "work");
+        sl_expr dense = work ? dense_expr(e, top, sl_attr_get_expr(work)) : sl_expr_const(sl_module_context(host->module), 0);
+        if (!dense) continue;
+        host->sites.data[i].conditional = true;
+        add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_WORK, sl_emit_host_expr(e, dense, NULL));
+        add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
+    }
+    LLVMValueRef branches = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
+    for (size_t i = first_branch; i < host->branches.count; ++i) {
+        sl_op *branch = host->branches.data[i].op;
+        if (is_looped(branch, top)) continue;
+        sl_expr dense = dense_expr(e, top, sl_attr_get_expr(sl_op_attr(branch, "dense")));
+        if (dense) add_to(e, branches, (int64_t)i * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_DENSE, sl_emit_host_expr(e, dense, NULL));
+    }
+    close_counting(e, next);
+}
+
+void sl_host_counted_if(sl_emitter *e, sl_op *op) {
+    sl_host *host = e->host;
+    size_t first_launch = host->launches.count, first_branch = host->branches.count;
+    int around = host->branch;
+    if (host->next_branch >= 0) host->branch = host->next_branch;
+    host->next_branch = -1;
+    ++host->depth;
+    sl_emit_if(e, op);
+    --host->depth;
+    host->branch = around;
+    if (host->depth == 0 && (host->launches.count > first_launch || host->branches.count > first_branch)) count_skipped(e, op, first_launch, first_branch);
+}

@@ -1,0 +1,53 @@
+/* split_branches.h: shared by the files of the pass split-branches. */
+#ifndef SLUICE_SPLIT_BRANCHES_H
+#define SLUICE_SPLIT_BRANCHES_H
+
+#include "passes_internal.h"
+#include "shape_map.h"
+
+enum { SL_SPLIT_MAX_CHOICES = 64 };
+
+/* Results of route.sort, in its order. */
+enum { SL_PLAN_STARTS, SL_PLAN_ROWS, SL_PLAN_POSITION, SL_PLAN_BRANCH, SL_PLAN_SLOT };
+
+typedef struct sl_plan {
+    sl_op *partition, *sort;       /* no sort when the keys are constant */
+    int branches, rank;            /* rank of the keys */
+    int64_t choices;
+    sl_expr rows, capacity;        /* rows; rows * choices */
+    sl_value *values[5];
+    int64_t *constant;             /* starts, then rows, of constant keys; else NULL */
+} sl_plan;
+
+typedef struct sl_splitter {
+    sl_pass_context *pass;
+    sl_context *c;
+    sl_shape_map map;
+    SL_VEC(sl_op *) ops;
+    SL_VEC(sl_plan *) plans;
+} sl_splitter;
+
+sl_value *sl_split_build(sl_builder *b, sl_op_kind kind, int count, sl_value *const *operands, sl_type type, int attr_count, const sl_named_attr *attrs);
+/* `type` with another leading dim. */
+sl_type sl_split_rows_type(const sl_splitter *s, sl_type type, sl_expr rows);
+sl_value *sl_split_slice(const sl_splitter *s, sl_builder *b, sl_value *x, int axis, sl_expr start, sl_expr size);
+sl_value *sl_split_take(const sl_splitter *s, sl_builder *b, sl_value *x, sl_value *rows);
+void sl_split_inline(sl_splitter *s, sl_builder *b, sl_op *op, int branch, sl_value *rows, sl_value **yielded);
+
+/* split_constant.c: keys known when compiling. */
+bool sl_split_sort_constant(sl_splitter *s, sl_plan *plan, const sl_type *types);
+/* The bodies that have rows as straight-line code before the switch; `packed` as that of a dispatch. */
+void sl_split_constant(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, sl_value **packed);
+
+/* split_merge.c: replaces the switch by what each row gets. */
+typedef struct sl_split_cheap { int branch; sl_value **values; } sl_split_cheap;    /* one value per result, with all rows */
+typedef struct sl_split_merge {
+    sl_op *op;
+    const sl_plan *plan;
+    int cheap_count;
+    sl_split_cheap *cheap;
+    sl_value **packed;             /* per result; NULL: nothing is computed */
+} sl_split_merge;
+void sl_split_merge_results(sl_splitter *s, const sl_split_merge *merge);
+
+#endif

@@ -1,0 +1,94 @@
+/* split_merge.c: what each row gets from the branches that it went to, as elementwise ops over all rows.
+ *
+ * For choice j of a row, in ascending order of branch: its packed result, or what a cheap branch gives. Merge `place` and `keep`: the last choice that went somewhere,
+ * else 0 or the old row; `add`: 0 + first + second + ..., each with its weight rounded to the rows' type and multiplied before, as the evaluator does it. A choice that
+ * went nowhere adds 0 to a sum that can't be -0, which changes nothing. */
+#include "split_branches.h"
+
+#include <string.h>
+
+typedef struct choice { sl_value *position, *branch, *slot; } choice;    /* one i64 per row */
+
+static sl_type row_type(const sl_splitter *s, const sl_plan *plan, sl_element element) { return sl_type_tensor(s->c, element, 1, &plan->rows); }
+
+/* One value per row of a tensor shaped as the keys. */
+static sl_value *column(const sl_splitter *s, sl_builder *b, const sl_plan *plan, sl_value *all, int64_t j) {
+    if (sl_type_rank(sl_value_type(all)) == 1) return all;
+    sl_value *part = sl_split_slice(s, b, all, 1, sl_expr_const(s->c, j), sl_expr_const(s->c, 1));
+    return sl_split_build(b, SL_OP_tensor_reshape, 1, &part, row_type(s, plan, sl_type_element(sl_value_type(all))), 0, NULL);
+}
+
+static sl_value *splat_int(const sl_splitter *s, sl_builder *b, sl_type type, int64_t value) {
+    sl_type scalar = sl_type_tensor(s->c, sl_type_element(type), 0, NULL);
+    sl_value *one = sl_build_constant(b, sl_element_is_float(sl_type_element(type)) ? sl_attr_data_splat(s->c, scalar, (double)value)
+                                                                                    : sl_attr_data_splat_int(s->c, scalar, value));
+    return sl_split_build(b, SL_OP_tensor_broadcast, 1, &one, type, 0, NULL);
+}
+
+/* A value per row as one per element of `type`. */
+static sl_value *spread(const sl_splitter *s, sl_builder *b, sl_value *rows, sl_type type) {
+    sl_expr dims[SL_MAX_RANK];
+    int rank = sl_type_rank(type);
+    for (int d = 0; d < rank; d++) dims[d] = d ? sl_expr_const(s->c, 1) : sl_type_dim(type, 0);
+    sl_element element = sl_type_element(sl_value_type(rows));
+    sl_value *column = rank == 1 ? rows : sl_split_build(b, SL_OP_tensor_reshape, 1, &rows, sl_type_tensor(s->c, element, rank, dims), 0, NULL);
+    return rank == 1 ? column : sl_split_build(b, SL_OP_tensor_broadcast, 1, &column, sl_type_with_element(s->c, type, element), 0, NULL);
+}
+
+static sl_value *select_rows(const sl_splitter *s, sl_builder *b, sl_value *rows, const char *predicate, int64_t value, sl_value *yes, sl_value *no) {
+    sl_value *hits = sl_build_compare(b, predicate, rows, splat_int(s, b, sl_value_type(rows), value));
+    return sl_build_select(b, spread(s, b, hits, sl_value_type(yes)), yes, no);
+}
+
+/* The weight of the row's choice in `slot`, in the element type of the rows. */
+static sl_value *weight_of(const sl_splitter *s, sl_builder *b, const sl_plan *plan, sl_value *weights, sl_value *slot, sl_type type) {
+    sl_type given = sl_value_type(weights);
+    sl_element element = sl_type_element(given);
+    sl_value *taken = weights;
+    if (plan->choices > 1) {
+        sl_expr dims[2] = {plan->rows, sl_expr_const(s->c, 1)};
+        sl_value *index = sl_split_build(b, SL_OP_tensor_reshape, 1, &slot, sl_type_tensor(s->c, SL_ELEMENT_i64, 2, dims), 0, NULL), *operands[] = {weights, index};
+        sl_named_attr axis = {"axis", sl_attr_int(s->c, 1)};
+        taken = sl_split_build(b, SL_OP_tensor_gather_elements, 2, operands, sl_type_tensor(s->c, element, 2, dims), 1, &axis);
+    }
+    if (sl_value_type(taken) != row_type(s, plan, element)) taken = sl_split_build(b, SL_OP_tensor_reshape, 1, &taken, row_type(s, plan, element), 0, NULL);
+    return spread(s, b, sl_build_cast(b, taken, sl_type_element(type)), type);
+}
+
+static sl_value *merge_result(const sl_splitter *s, sl_builder *b, const sl_split_merge *m, const choice *choices, int result) {
+    const sl_plan *plan = m->plan;
+    int rows = (int)sl_op_int(m->op, "rows", 0);
+    const char *how = sl_op_string(m->op, "merge", "place");
+    bool add = strcmp(how, "add") == 0, keep = strcmp(how, "keep") == 0, weighted = sl_op_bool(m->op, "weighted", false);
+    sl_type type = sl_value_type(sl_op_result(m->op, result));
+    sl_value *zeros = splat_int(s, b, type, 0), *sum = keep ? sl_op_operand(m->op, 1 + rows + result) : zeros;
+    for (int64_t j = 0; j < plan->choices; j++) {
+        const choice *c = &choices[j];
+        sl_value *value = zeros;
+        if (m->packed[result]) {
+            sl_value *at = sl_value_constant(c->position) ? c->position : sl_build_binary(b, SL_OP_arith_max, c->position, splat_int(s, b, sl_value_type(c->position), 0));
+            value = sl_split_take(s, b, m->packed[result], at);
+            if (sl_value_type(value) != type) value = sl_split_build(b, SL_OP_tensor_reshape, 1, &value, type, 0, NULL);
+        }
+        for (int i = 0; i < m->cheap_count; i++) value = select_rows(s, b, c->branch, "eq", m->cheap[i].branch, m->cheap[i].values[result], value);
+        if (add && weighted) value = sl_build_binary(b, SL_OP_arith_mul, value, weight_of(s, b, plan, sl_op_operand(m->op, 1 + rows), c->slot, type));
+        sl_value *chosen = select_rows(s, b, c->branch, "ge", 0, value, add ? zeros : sum);
+        sum = add ? sl_build_binary(b, SL_OP_arith_add, sum, chosen) : chosen;
+    }
+    return sum;
+}
+
+void sl_split_merge_results(sl_splitter *s, const sl_split_merge *m) {
+    sl_builder b = sl_builder_before(m->op);
+    const sl_plan *plan = m->plan;
+    int count = sl_op_result_count(m->op);
+    sl_value **merged = SL_NEW_ARRAY(s->pass->scratch, sl_value *, (size_t)count + 1);
+    choice choices[SL_SPLIT_MAX_CHOICES];
+    for (int64_t j = 0; j < plan->choices; j++) {
+        choices[j].position = column(s, &b, plan, plan->values[SL_PLAN_POSITION], j);
+        choices[j].branch = column(s, &b, plan, plan->values[SL_PLAN_BRANCH], j);
+        choices[j].slot = column(s, &b, plan, plan->values[SL_PLAN_SLOT], j);
+    }
+    for (int i = 0; i < count; i++) merged[i] = merge_result(s, &b, m, choices, i);
+    sl_op_replace(m->op, merged);
+}
