@@ -322,6 +322,9 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     if (c->k_block) row_bytes = c->k_block * bytes;
     int64_t limit = c->a_mode == CONTRACT_A_PACKED && !c->k_block ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
     if (limit < (64 << 10)) limit = 64 << 10;
+    /* When all of B stays in L2 next to them, the packed rows of one tile are used up while they are in L1. */
+    int64_t b_bytes = panel_bytes * sl_expr_const_or(c->panels, 1 << 20);
+    if (c->a_mode == CONTRACT_A_PACKED && !c->k_block && b_bytes <= k->machine->l2_bytes / 2) limit = k->machine->l1_bytes * 3 / 4;
     int64_t block = limit / row_bytes / c->rows * c->rows, batch = sl_expr_const_or(c->batch_extent, 0), panels = sl_expr_const_or(c->panels, 0);
     if (block < c->rows) block = c->rows;
     if (c->a_mode == CONTRACT_A_DIRECT && block < 4 * c->rows) block = 4 * c->rows;
@@ -350,6 +353,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     int64_t blocks = (int64_t)((least_rows + (double)block - 1) / (double)block), per_task = c->panels_at_once, want = 4 * threads;
     if (rows_here < 8) rows_here = 8;
     double enough = c->a_mode == CONTRACT_A_PACKED ? 60000 : 20000;
+    if (c->a_mode == CONTRACT_A_PACKED && b_bytes <= k->machine->l2_bytes / 2) per_task = round_up(panels, c->panels_at_once);
     while (per_task < panels && (double)per_task * rows_here * panel_cycles < enough) per_task += c->panels_at_once;
     if (c->a_mode == CONTRACT_A_PACKED && blocks > 0) {
         int64_t groups = (want + batch * blocks - 1) / (batch * blocks), most = (panels + groups - 1) / groups;

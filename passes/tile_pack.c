@@ -57,12 +57,8 @@ static void copy_row(tile_kernel *k, void *self, int copies, const sl_expr *base
     }
 }
 
-void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high) {
-    int depth = k->depth, pieces = contract_split_k(k, c, &c->a_space);
-    sl_expr span = sl_expr_sub(k->context, m_high, m_low);
-    sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, span), tile_i64(k, 1), 0, NULL, NULL));
-    /* The flat row index as one variable: what it is divided into is worked out once a row. */
-    if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_low, row)));
+static void copy_all_of_row(tile_kernel *k, contract *c, const tile_space *space, sl_expr row) {
+    int depth = k->depth, pieces = contract_split_k(k, c, space);
     for (int i = 0; i + 1 < pieces; i++) {
         tile_set *set = &k->sets[c->free_sets + i];
         set->base = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, set->extent), tile_i64(k, 1), 0, NULL, NULL));
@@ -73,6 +69,66 @@ void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high)
     int unroll = known >= 0 && known < 4 * k->lanes ? (known < 2 * k->lanes ? 1 : 2) : 4;
     tile_lane_loop(k, self.lane_set, tile_const(k, 0), extent, 1, unroll, copy_row, &self);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
+}
+
+/* The position with all summed loops at their first or their last value; NULL when it does not grow with them. */
+static sl_expr extreme_position(tile_kernel *k, const contract *c, sl_expr position, bool last) {
+    for (int i = 0; i < c->k_count; i++) {
+        sl_expr coefficient, rest, most = sl_expr_sub(k->context, sl_nest_bound(c->anchor, c->k[i]), tile_const(k, 1));
+        if (!sl_expr_uses_loop(position, c->k[i])) continue;
+        if (!sl_expr_split_linear(k->context, position, c->k[i], &coefficient, &rest) || sl_expr_const_or(coefficient, -1) < 0) return NULL;
+        position = last ? tile_add(k, rest, tile_mul(k, coefficient, most)) : rest;
+    }
+    return position;
+}
+
+/* Whether the whole window of the row at hand lies inside, as an i1; NULL when that can't be told by its corners. Its guarded positions are listed. */
+static sl_value *whole_window(tile_kernel *k, contract *c, sl_expr *guarded, int *count) {
+    sl_type type = sl_value_type(sl_op_operand(c->anchor, c->left));
+    sl_attr map = sl_nest_map(c->anchor, c->left);
+    sl_value *inside = NULL;
+    *count = 0;
+    if (!sl_nest_outside(c->anchor, c->left)) return NULL;
+    for (int i = 0, rank = sl_type_rank(type); i < rank; i++) {
+        sl_expr position = sl_attr_map_result(map, i), dim = sl_type_dim(type, i);
+        if (tile_proves_inside(k, position, dim, k->extents, k->canonical_count)) continue;
+        sl_expr first = extreme_position(k, c, position, false), last = extreme_position(k, c, position, true);
+        if (!first || !last) return NULL;
+        sl_value *low = tile_compare(k, "ge", tile_index(k, tile_convert(k, first)), tile_i64(k, 0));
+        sl_value *high = tile_compare(k, "lt", tile_index(k, tile_convert(k, last)), tile_index(k, dim));
+        sl_value *both = tile_binary(k, SL_OP_arith_and, low, high);
+        inside = inside ? tile_binary(k, SL_OP_arith_and, inside, both) : both;
+        guarded[(*count)++] = position;
+    }
+    return inside;
+}
+
+void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high) {
+    sl_expr span = sl_expr_sub(k->context, m_high, m_low), guarded[SL_MAX_RANK];
+    sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, span), tile_i64(k, 1), 0, NULL, NULL));
+    int count;
+    /* The flat row index as one variable: what it is divided into is worked out once a row. */
+    if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_low, row)));
+    k->set_count = c->free_sets;
+    sl_value *inside = whole_window(k, c, guarded, &count);
+    if (inside) {                            /* most windows touch no padding: no guards for them */
+        tile_space plain = c->a_space;
+        size_t kept = 0, proven = k->proven.count;
+        plain.accesses.data = SL_NEW_ARRAY(k->arena, tile_access, c->a_space.accesses.count);
+        for (size_t i = 0; i < c->a_space.accesses.count; i++)
+            if (!c->a_space.accesses.data[i].position) plain.accesses.data[kept++] = c->a_space.accesses.data[i];
+        plain.accesses.count = kept;
+        tile_if(k, inside, 0, NULL);
+        for (int i = 0; i < count; i++) SL_PUSH(k->arena, &k->proven, guarded[i]);
+        copy_all_of_row(k, c, &plain, row);
+        k->proven.count = proven;
+        tile_else(k, 0, NULL);
+        copy_all_of_row(k, c, &c->a_space, row);
+        tile_end(k, 0, NULL, NULL);
+    } else {
+        copy_all_of_row(k, c, &c->a_space, row);
+    }
+    tile_end(k, 0, NULL, NULL);
 }
 
 /* ---- B ---- */

@@ -166,6 +166,14 @@ static bool divided_bounds(tile_kernel *k, sl_expr position, sl_expr *flat, sl_e
     return !sl_expr_uses_any_loop(*divisor) && !sl_expr_uses_loop(*rest, TILE_LANE);
 }
 
+/* Lanes low <= lane < high. */
+static sl_value *lanes_between(tile_kernel *k, sl_expr low, sl_expr high) {
+    sl_value *below = tile_mask_first(k, tile_index(k, high));
+    if (sl_expr_const_or(low, 1) <= 0) return below;
+    sl_value *before = tile_mask_first(k, tile_index(k, low));
+    return tile_binary(k, SL_OP_arith_and, below, tile_op(k, SL_OP_arith_not, SL_ELEMENT_i1, 1, &before, 0, NULL));
+}
+
 static sl_value *inside_dim(tile_kernel *k, sl_expr position, sl_expr dim) {
     sl_expr flat, divisor, rest, zero = tile_const(k, 0);
     if (!sl_expr_uses_loop(position, TILE_LANE)) {
@@ -173,9 +181,14 @@ static sl_value *inside_dim(tile_kernel *k, sl_expr position, sl_expr dim) {
         if (!tile_not_negative(position)) low = tile_compare(k, "ge", at, tile_i64(k, 0));
         return both(k, low, tile_compare(k, "lt", at, tile_index(k, dim)));
     }
+    sl_expr coefficient, start;
+    if (sl_expr_split_linear(k->context, position, TILE_LANE, &coefficient, &start) && sl_expr_equals_const(coefficient, 1) && !sl_expr_uses_loop(start, TILE_LANE))
+        return lanes_between(k, sl_expr_sub(k->context, zero, start), sl_expr_sub(k->context, dim, start));
     if (divided_bounds(k, position, &flat, &divisor, &rest)) {
-        sl_value *at = tile_index_lanes(k, flat);
         sl_expr low = tile_mul(k, sl_expr_sub(k->context, zero, rest), divisor), high = tile_mul(k, sl_expr_sub(k->context, dim, rest), divisor);
+        if (sl_expr_split_linear(k->context, flat, TILE_LANE, &coefficient, &start) && sl_expr_equals_const(coefficient, 1) && !sl_expr_uses_loop(start, TILE_LANE))
+            return lanes_between(k, sl_expr_sub(k->context, low, start), sl_expr_sub(k->context, high, start));
+        sl_value *at = tile_index_lanes(k, flat);
         return both(k, tile_compare(k, "ge", at, tile_index(k, low)), tile_compare(k, "lt", at, tile_index(k, high)));
     }
     sl_value *at = tile_index_lanes(k, position), *low = NULL;
