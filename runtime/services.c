@@ -78,7 +78,7 @@ static void *service_output(sl_abi_frame *frame, int32_t index, int32_t rank, co
     bool own = caller->data == NULL || sl_element_bits(element) < 8 || caller->data == session->outputs[index].data;
     if (caller->data && caller->data != session->outputs[index].data) {
         sl_element given;
-        bool fits = sl_element_from_dlpack(caller->dtype, &given) && given == element && caller->ndim == rank;
+        bool fits = sl_element_from_dlpack(caller->dtype, &given) && given == element && caller->ndim == rank && caller->device.device_type == 1;
         for (int32_t d = 0; fits && d < rank; d++) fits = caller->shape[d] == shape[d];
         int64_t stride = 1;
         for (int32_t d = rank - 1; fits && caller->strides && d >= 0; d--) {
@@ -87,7 +87,7 @@ static void *service_output(sl_abi_frame *frame, int32_t index, int32_t rank, co
         }
         if (!fits) {
             char text[256];
-            size_t used = (size_t)snprintf(text, sizeof text, "output '%s' is a row-major %s tensor of shape [", value->name, sl_element_name(element));
+            size_t used = (size_t)snprintf(text, sizeof text, "output '%s' is a row-major %s tensor in the CPU's memory (device type 1) of shape [", value->name, sl_element_name(element));
             for (int32_t d = 0; d < rank && used < sizeof text; d++) used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld", d ? ", " : "", (long long)shape[d]);
             if (used < sizeof text) snprintf(text + used, sizeof text - used, "]; the memory given for it does not fit");
             record(session, SL_INVALID_ARGUMENT, text);

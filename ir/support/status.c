@@ -17,7 +17,6 @@ static const struct sl_status_object no_memory = {SL_OUT_OF_MEMORY, "", 0, "out 
 static sl_status immortal(void) { return (sl_status)&no_memory; }
 
 sl_status sl_status_make_v(sl_code code, const char *file, int line, const char *format, va_list arguments) {
-    if (code == SL_OUT_OF_MEMORY) return immortal();
     va_list copy;
     va_copy(copy, arguments);
     int length = vsnprintf(NULL, 0, format, copy);

@@ -11,8 +11,10 @@ static void status_carries_code_and_message(void) {
     CHECK_TEXT(sl_status_message(status), "model 'a': can't read 7");
     sl_status_free(status);
     CHECK_INT(sl_status_code(NULL), SL_OK);
-    status = SL_ERROR(SL_OUT_OF_MEMORY, "x");
-    CHECK_TEXT(sl_status_message(sl_status_annotate(status, "more")), "out of memory");
+    /* A refused request is no reason to leave out what was asked for: words for the error itself are usually still to be had. */
+    status = sl_status_annotate(SL_ERROR(SL_OUT_OF_MEMORY, "no memory for %d bytes", 9), "more");
+    CHECK_INT(sl_status_code(status), SL_OUT_OF_MEMORY);
+    CHECK_TEXT(sl_status_message(status), "more: no memory for 9 bytes");
     sl_status_free(status);
 }
 
