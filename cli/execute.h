@@ -25,4 +25,7 @@ int cli_model_find_input(const cli_model *model, const char *name);
 /* Compares as NumPy's allclose with NaN equal to NaN. False with words in `why` (of `size` bytes). */
 bool cli_compare(const DLTensor *got, const sl_tensor *want, double rtol, double atol, char *why, size_t size);
 
+/* report.c: what the last run executed, kernel by kernel and branch by branch, against the same run without skipping. */
+void cli_report(cli_model *model, bool json);
+
 #endif

@@ -80,36 +80,6 @@ static int by_time(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-static void print_report(cli_model *model, bool json) {
-    int count = sluice_session_counter_count(model->session);
-    int64_t work = 0, bytes = 0, nanoseconds = 0;
-    if (json) printf("[");
-    else printf("\n%-44s %6s %14s %14s %10s  %s\n", "kernel", "runs", "work", "weight bytes", "us", "from");
-    bool first = true;
-    for (int i = 0; i < count; i++) {
-        sluice_counter counter;
-        if (sluice_session_counter(model->session, i, &counter) != SLUICE_OK) continue;
-        work += counter.work;
-        bytes += counter.weight_bytes;
-        nanoseconds += counter.nanoseconds;
-        if (json) {
-            sl_text text;
-            sl_text_init(&text, model->arena);
-            sl_text_append_quoted(&text, counter.op);
-            sl_text_append(&text, ", \"location\": ");
-            sl_text_append_quoted(&text, counter.location ? counter.location : "");
-            printf("%s\n  {\"kernel\": %s, \"runs\": %lld, \"work\": %lld, \"weight_bytes\": %lld, \"nanoseconds\": %lld}", first ? "" : ",", text.data, (long long)counter.runs,
-                   (long long)counter.work, (long long)counter.weight_bytes, (long long)counter.nanoseconds);
-        } else {
-            printf("%-44.44s %6lld %14lld %14lld %10.1f  %.60s\n", counter.op, (long long)counter.runs, (long long)counter.work, (long long)counter.weight_bytes,
-                   (double)counter.nanoseconds / 1e3, counter.location ? counter.location : "");
-        }
-        first = false;
-    }
-    if (json) printf("\n]\n");
-    else printf("%-44s %6s %14lld %14lld %10.1f\n", "total", "", (long long)work, (long long)bytes, (double)nanoseconds / 1e3);
-}
-
 /* Accuracy of arg-max over the last dim of the first output against class labels. */
 static sl_status print_accuracy(cli_model *model, const char *path, const DLTensor *output) {
     sl_tensor *labels;
@@ -173,7 +143,7 @@ static sl_status run(cli_model *model, const cli_options *options, int *exit_cod
             *exit_code = EXIT_FAILED;
         }
     }
-    if ((options->report || options->report_json) && !model->reference) print_report(model, options->report_json);
+    if ((options->report || options->report_json) && !model->reference) cli_report(model, options->report_json);
     return NULL;
 }
 

@@ -99,6 +99,7 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
         kernels[i].location = text.data ? text.data : "";
         kernels[i].weight_bytes = weight_bytes(host->launches.data[i]);
         kernels[i].branch = host->sites.data[i].branch;
+        kernels[i].products = sl_op_bool(host->launches.data[i], "products", false);
         kernels[i].conditional = host->sites.data[i].conditional;
     }
     sl_abi_branch *branches = SL_NEW_ARRAY(arena, sl_abi_branch, host->branches.count + 1);

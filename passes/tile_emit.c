@@ -120,6 +120,15 @@ sl_expr tile_grain(tile_kernel *k, double cycles_per_task) {
     return sl_expr_const(k->context, grain < 1 ? 1 : (int64_t)grain);
 }
 
+/* Whether the kernel's work is multiply-adds. */
+static bool sums_products(sl_op *group) {
+    if (sl_nest_is_generic(group)) return sl_nest_is_contraction(group, NULL);
+    if (sl_op_get_kind(group) != SL_OP_nest_group) return false;
+    for (sl_op *op = sl_block_first(sl_op_body(group, 0)); op; op = sl_op_next(op))
+        if (sl_nest_is_generic(op) && sl_nest_is_contraction(op, NULL)) return true;
+    return false;
+}
+
 void tile_kernel_finish(tile_kernel *k, const tile_launch *launch) {
     assert(k->depth == 0 && !k->failure);
     sl_build(&k->builder, SL_OP_kernel_yield, 0, NULL, 0, NULL, 0, NULL);
@@ -131,7 +140,7 @@ void tile_kernel_finish(tile_kernel *k, const tile_launch *launch) {
     for (int i = 0; i < inputs; i++) operands[i] = k->inputs.data[i].tensor;
     for (int i = 0; i < outputs; i++) types[i] = sl_value_type(k->outputs.data[i].tensor);
     for (int i = 0; i < dims; i++) exprs[i] = k->dims.data[i].expr;
-    sl_named_attr attrs[8] = {
+    sl_named_attr attrs[9] = {
         {"callee", sl_attr_string(k->context, symbol)}, {"inputs", sl_attr_int(k->context, inputs)},
         {"dims", sl_attr_exprs(k->context, dims, exprs)}, {"tasks", sl_attr_expr(k->context, launch->tasks)},
     };
@@ -140,6 +149,7 @@ void tile_kernel_finish(tile_kernel *k, const tile_launch *launch) {
     if (launch->work) attrs[count++] = (sl_named_attr){"work", sl_attr_expr(k->context, launch->work)};
     if (launch->bytes) attrs[count++] = (sl_named_attr){"bytes", sl_attr_expr(k->context, launch->bytes)};
     if (launch->in_place_count) attrs[count++] = (sl_named_attr){"in_place", sl_attr_ints(k->context, launch->in_place_count, launch->in_place)};
+    if (sums_products(k->group)) attrs[count++] = (sl_named_attr){"products", sl_attr_bool(k->context, true)};
     sl_builder here = sl_builder_before(k->group);
     sl_op *op = sl_build(&here, SL_OP_kernel_launch, inputs, operands, outputs, types, count, attrs);
     sl_value **results = SL_NEW_ARRAY(k->arena, sl_value *, (size_t)outputs);

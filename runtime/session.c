@@ -257,7 +257,7 @@ sluice_code sluice_session_counter(const sluice_session *session, int32_t index,
     }
     *counter = (sluice_counter){.op = kernel->name, .location = kernel->location, .runs = count->runs, .work = count->work, .dense_work = dense_work,
                                 .weight_bytes = bytes * count->runs, .nanoseconds = count->nanoseconds, .dense_runs = dense_runs,
-                                .dense_weight_bytes = bytes * dense_runs, .branch = kernel->branch};
+                                .dense_weight_bytes = bytes * dense_runs, .products = kernel->products, .branch = kernel->branch};
     return SLUICE_OK;
 }
 

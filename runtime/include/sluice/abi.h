@@ -42,6 +42,7 @@ typedef struct sl_abi_kernel {         /* description of a launch site, for coun
     const char *name, *location;
     int64_t weight_bytes;               /* constant bytes that one run reads; -1 unknown */
     int32_t branch;                     /* branch site that it is in, -1: none */
+    int32_t products;                   /* work counts multiply-adds */
     int32_t conditional;                /* frame.dense has what it would have done */
 } sl_abi_kernel;
 

@@ -99,6 +99,7 @@ typedef struct sluice_counter {
     int64_t nanoseconds;          /* time inside, all threads waited for */
     int64_t dense_runs;           /* launches, and constant bytes, without skipping */
     int64_t dense_weight_bytes;
+    int32_t products;             /* 1: work counts the multiply-adds of sums of products; 0: elements */
     int32_t branch;               /* number of the branch that it is in, see sluice_session_branch; -1: none */
 } sluice_counter;
 SLUICE_API int32_t sluice_session_counter_count(const sluice_session *session);
