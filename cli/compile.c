@@ -15,10 +15,25 @@ static sl_status write_text(const char *path, const char *text) {
     return fputs(text, stdout) < 0 ? SL_ERROR(SL_IO, "can't write to standard output") : NULL;
 }
 
+static sl_status print_module(const cli_options *options, sl_compilation *compilation) {
+    sl_guard guard;
+    if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory to print");
+    sl_text text;
+    sl_text_init(&text, compilation->arena);
+    sl_print_options print;
+    sl_print_options_init(&print);
+    print.locations = options->locations;
+    sl_module_print(&text, compilation->module, &print);
+    sl_status status = write_text(options->output, text.data ? text.data : "");
+    sl_guard_leave(&guard);
+    return status;
+}
+
 static sl_status compile_text(const cli_options *options, sl_compilation *compilation) {
     const char *text;
     SL_TRY(sl_compilation_load(compilation, options->files[0], NULL, 0));
     SL_TRY(sl_compilation_lower(compilation));
+    if (strcmp(options->emit, "ir") == 0) return print_module(options, compilation);
     SL_TRY(sl_compilation_text(compilation, options->emit, &text));
     return write_text(options->output, text);
 }
@@ -30,7 +45,8 @@ int cli_compile(const cli_options *options) {
         cli_model model;
         sl_status status = cli_model_open(&model, options->files[0], options, false, false);
         if (!status)
-            printf("%s: compiled in %.0f ms; %d inputs, %d outputs\n", options->files[0], model.compile_milliseconds, model.input_count, model.output_count);
+            printf("%s: compiled in %.0f ms; %d input%s, %d output%s\n", options->files[0], model.compile_milliseconds, model.input_count,
+                   model.input_count == 1 ? "" : "s", model.output_count, model.output_count == 1 ? "" : "s");
         int code = cli_fail(status);
         cli_model_close(&model);
         return code;
@@ -84,18 +100,7 @@ static sl_status opt(const cli_options *options, sl_compilation *compilation) {
     SL_TRY(sl_compilation_load(compilation, options->files[0], NULL, 0));
     if (options->verify_only) return NULL;
     if (options->passes) SL_TRY(sl_compilation_lower(compilation));
-    sl_guard guard;
-    if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory to print");
-    sl_status status = NULL;
-    sl_text text;
-    sl_text_init(&text, compilation->arena);
-    sl_print_options print;
-    sl_print_options_init(&print);
-    print.locations = options->locations;
-    sl_module_print(&text, compilation->module, &print);
-    status = write_text(options->output, text.data ? text.data : "");
-    sl_guard_leave(&guard);
-    return status;
+    return print_module(options, compilation);
 }
 
 /* --evaluate and --execute: runs @main, which takes no inputs. */

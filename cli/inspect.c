@@ -181,6 +181,7 @@ int cli_inspect(const cli_options *options) {
 }
 
 int cli_ops(const cli_options *options) {
+    if (options->file_count != 0) return cli_error("ops takes no files, but '%s' was given; see `sluice ops --help`", options->files[0]), EXIT_USAGE;
     if (options->onnx) {
         for (int i = 0; i < sl_import_table_size(); i++) {
             sl_import_info row = sl_import_table_row(i);

@@ -169,6 +169,8 @@ static sl_status load(sl_compilation *compilation, const char *path, const void 
     if (strcmp(format_name, "sl") == 0 || (strcmp(format_name, "auto") == 0 && has_suffix(path, ".sl"))) {
         const uint8_t *text = data;
         int64_t length = (int64_t)size;
+        if (compilation->options->bindings && compilation->options->bindings[0])
+            return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': text IR has its shapes in its types, they can't be given", compilation->options->bindings[0]);
         if (!data) SL_TRY(sl_file_read(compilation->arena, path, INT64_C(1) << 31, &text, &length));
         SL_TRY(sl_module_parse(compilation->context, path, (const char *)text, (size_t)length, &compilation->module));
         sl_arena_on_destroy(compilation->arena, destroy_module, compilation->module);

@@ -379,11 +379,30 @@ static void bind(bindings *b, sl_expr symbol, int64_t value)
         b->list[b->count++] = (binding){symbol, sl_expr_const(b->context, value)};
 }
 
+/* Whether a size of one of the values' types is made of the symbol. */
+static bool any_uses(const sl_value_info *values, int count, sl_expr symbol)
+{
+    for (int i = 0; i < count; i++) {
+        sl_type type = values[i].type;
+        if (!type || !sl_type_is_tensor(type) || !sl_type_is_ranked(type)) continue;
+        for (int d = 0; d < sl_type_rank(type); d++)
+            if (sl_expr_uses_symbol(sl_type_dim(type, d), symbol)) return true;
+    }
+    return false;
+}
+
 static bool collect_bindings(sl_import *im, const sl_graph *graph, bindings *b)
 {
     const sl_import_options *o = im->options;
-    for (int i = 0; o && i < o->bind_count; i++) bind(b, sl_expr_symbol(im->context, o->bind_names[i]), o->bind_values[i]);
     bool good = true;
+    for (int i = 0; o && i < o->bind_count; i++) {
+        sl_expr symbol = sl_expr_symbol(im->context, o->bind_names[i]);
+        bind(b, symbol, o->bind_values[i]);
+        if (any_uses(graph->inputs, graph->input_count, symbol) || any_uses(graph->outputs, graph->output_count, symbol)) continue;
+        sl_place place = {.file = im->model->path};
+        im_report(im, &place, "a size is given for '%s', but no input is called so and no input has a dim of that name", o->bind_names[i]);
+        good = false;
+    }
     for (int s = 0; o && s < o->shape_count; s++) {
         const sl_value_info *info = NULL;
         for (int i = 0; i < graph->input_count; i++)
