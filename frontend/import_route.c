@@ -5,6 +5,23 @@
 
 enum { MAX_BRANCHES = 4096, MAX_TENSORS = 64 };
 
+/* The plan that the first input's keys make. */
+static sl_value *partition(im_node *n, sl_value *keys, int64_t branches) {
+    if (!sl_element_is_integer(im_element(keys)) || im_rank(keys) < 1 || im_rank(keys) > 2) im_fail(n, "the keys must be integers, one per row or rows x choices");
+    sl_type type = sl_type_partition(n->context, (int)branches);
+    return sl_op_result(sl_build(n->builder, SL_OP_route_partition, 1, &keys, 1, &type, 0, NULL), 0);
+}
+
+/* Input: keys. Attribute branches: how many. */
+void im_op_route_count(im_node *n) {
+    int64_t branches = im_int(n, "branches", -1);
+    if (branches < 1 || branches > MAX_BRANCHES) im_fail(n, "attribute 'branches' must be a number from 1 to %d", MAX_BRANCHES);
+    sl_value *plan = partition(n, im_in(n, 0), branches);
+    sl_expr count = sl_expr_const(n->context, branches);
+    sl_type type = im_tensor_type(n, SL_ELEMENT_i64, 1, &count);
+    im_out(n, 0, sl_op_result(sl_build(n->builder, SL_OP_route_count, 1, &plan, 1, &type, 0, NULL), 0));
+}
+
 /* Inputs: keys (rows, or rows x choices), then `rows` row tensors; with `weighted` the weights; with merge "keep" one old value per output. */
 void im_op_route(im_node *n)
 {
@@ -24,10 +41,8 @@ void im_op_route(im_node *n)
     sl_value *operands[MAX_TENSORS];
     for (int i = 0; i < n->input_count; i++) operands[i] = im_in(n, i);
     sl_value *keys = operands[0];
-    if (!sl_element_is_integer(im_element(keys)) || im_rank(keys) < 1 || im_rank(keys) > 2) im_fail(n, "the keys must be integers, one per row or rows x choices");
+    operands[0] = partition(n, keys, branches->count);
     sl_expr count = im_dim(keys, 0);
-    sl_type plan_type = sl_type_partition(context, (int)branches->count);
-    operands[0] = sl_op_result(sl_build(n->builder, SL_OP_route_partition, 1, &keys, 1, &plan_type, 0, NULL), 0);
 
     im_attrs attrs = {0};
     im_attr(&attrs, "rows", sl_attr_int(context, rows));

@@ -128,7 +128,7 @@ static void report_missing(survey *s)
         } else if (m->known) {
             im_report(s->im, &place, "operator %s is not supported in version %lld of its domain%s", m->op, (long long)m->version, others);
         } else {
-            im_report(s->im, &place, "operator %s%s%s is not supported%s: there is no row for it in the import table (see `sluice ops`)",
+            im_report(s->im, &place, "operator %s%s%s is not supported%s: there is no row for it in the import table (see `sluice ops --onnx`)",
                    m->domain, m->domain[0] ? "." : "", m->op, others);
         }
     }

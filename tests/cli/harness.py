@@ -136,7 +136,7 @@ class Bench:
         for text in [stdout] if isinstance(stdout, str) else stdout:
             assert text in result.out, f"stdout lacks {text!r}\n{result}"
         if code not in (OK, FAILED):
-            assert result.err.strip(), f"no message\n{result}"
+            assert result.err.strip() or "FAIL" in result.out, f"no message\n{result}"
             lines = [line for line in result.err.splitlines() if "error" in line or line.startswith("sluice:")]
             assert len(lines) == len(set(line.removeprefix("sluice: ") for line in lines)), f"an error is said twice\n{result}"
         return result
