@@ -180,6 +180,34 @@ int cli_inspect(const cli_options *options) {
     return code;
 }
 
+static void print_range_json(const char *what, sl_count_range range) { printf(", \"%s\": [%d, %d]", what, range.least, range.most); }
+
+/* Ranges are [least, most]; most -1: any number. Regions -1: any number. */
+static void print_op_json(sl_arena *arena, const sl_op_info *info, bool first) {
+    printf("%s{\"op\": \"%s\", \"traits\": %u, \"doc\": %s, \"regions\": %d", first ? "[" : ",\n ", info->full_name, info->traits, quoted(arena, info->doc), info->regions);
+    print_range_json("operands", info->operands);
+    print_range_json("results", info->results);
+    printf(", \"attributes\": [");
+    for (int i = 0; i < info->attr_count; i++)
+        printf("%s{\"name\": \"%s\", \"required\": %s, \"doc\": %s}", i ? ", " : "", info->attrs[i].name, info->attrs[i].required ? "true" : "false", quoted(arena, info->attrs[i].doc));
+    printf("], \"constraints\": [");
+    for (int i = 0; i < info->constraint_count; i++) printf("%s%s", i ? ", " : "", quoted(arena, info->constraints[i]->sentence));
+    printf("]}");
+}
+
+static void print_ops(const cli_options *options, sl_arena *arena) {
+    for (int kind = 0; kind < SL_OP_COUNT; kind++) {
+        const sl_op_info *info = sl_op_info_get((sl_op_kind)kind);
+        if (options->json) {
+            print_op_json(arena, info, kind == 0);
+            continue;
+        }
+        printf("%s\n    %s\n", info->full_name, info->doc);
+        for (int i = 0; i < info->attr_count; i++) printf("      %s%s: %s\n", info->attrs[i].name, info->attrs[i].required ? "" : " (optional)", info->attrs[i].doc);
+    }
+    if (options->json) printf("]\n");
+}
+
 int cli_ops(const cli_options *options) {
     if (options->file_count != 0) return cli_error("ops takes no files, but '%s' was given; see `sluice ops --help`", options->files[0]), EXIT_USAGE;
     if (options->onnx) {
@@ -197,17 +225,12 @@ int cli_ops(const cli_options *options) {
         if (options->json) printf("]\n");
         return EXIT_OK;
     }
-    for (int kind = 0; kind < SL_OP_COUNT; kind++) {
-        const sl_op_info *info = sl_op_info_get((sl_op_kind)kind);
-        if (options->json) {
-            printf("%s{\"op\": \"%s\", \"traits\": %u, \"attributes\": [", kind ? ",\n " : "[", info->full_name, info->traits);
-            for (int i = 0; i < info->attr_count; i++) printf("%s\"%s\"", i ? ", " : "", info->attrs[i].name);
-            printf("]}");
-            continue;
-        }
-        printf("%s\n    %s\n", info->full_name, info->doc);
-        for (int i = 0; i < info->attr_count; i++) printf("      %s%s: %s\n", info->attrs[i].name, info->attrs[i].required ? "" : " (optional)", info->attrs[i].doc);
-    }
-    if (options->json) printf("]\n");
+    sl_allocator system = sl_allocator_system();
+    sl_arena *arena = sl_arena_create(&system, 0);
+    sl_guard guard;
+    if (!arena || !SL_GUARD_ENTER(&guard)) return cli_error("no memory"), EXIT_SYSTEM;
+    print_ops(options, arena);
+    sl_guard_leave(&guard);
+    sl_arena_destroy(arena);
     return EXIT_OK;
 }

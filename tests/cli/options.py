@@ -236,7 +236,9 @@ def case_ops(bench):
     told = {row["op"]: row for row in bench.run("ops", "--json").json()}
     for name in ["core.func", "arith.add", "tensor.contract", "route.switch", "nest.generic", "kernel.launch"]:
         assert re.search(r"^%s$" % re.escape(name), text, flags=re.M) and name in told, name
-    assert "axis" in told["tensor.concat"]["attributes"]
+    concat = told["tensor.concat"]
+    assert concat["attributes"][0]["name"] == "axis" and concat["attributes"][0]["required"] and concat["operands"] == [1, -1] and concat["results"] == [1, 1], concat
+    assert all(row["doc"] for row in told.values())
     onnx = bench.run("ops", "--onnx").out
     rows = bench.run("ops", "--onnx", "--json").json()
     assert len(rows) == len(onnx.splitlines()) > 150
