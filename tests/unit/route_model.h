@@ -1,0 +1,248 @@
+/* route_model.h: tests of routed models: a model's text put together from pieces ('...' stands for "..."), compiled with counters, run, and compared with the reference
+ * evaluator. Weights are small exact binary fractions, so that sums of products are exact and the evaluator's bits are the compiled program's. */
+#ifndef SLUICE_TESTS_ROUTE_MODEL_H
+#define SLUICE_TESTS_ROUTE_MODEL_H
+
+#include "check.h"
+#include "driver.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+typedef struct route_text { char *data; size_t length, capacity; } route_text;
+typedef struct route_model { route_text inputs, weights, nodes; const char *outputs; char *text; } route_model;
+
+typedef struct route_value { char name[32]; char element; int rank; int64_t shape[4]; void *data; } route_value;    /* element: f (f32), i (i64) */
+
+static inline __attribute__((format(printf, 2, 3))) void put(route_text *t, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    char piece[4096];
+    size_t length = (size_t)vsnprintf(piece, sizeof piece, format, arguments);
+    va_end(arguments);
+    CHECK(length < sizeof piece);
+    if (length >= sizeof piece) length = sizeof piece - 1;
+    for (size_t i = 0; i < length; i++)
+        if (piece[i] == '\'') piece[i] = '"';
+    if (t->length + length + 1 > t->capacity) t->data = realloc(t->data, t->capacity = 2 * (t->length + length + 1));
+    memcpy(t->data + t->length, piece, length + 1);
+    t->length += length;
+}
+
+/* Writes a comma before all but the first entry. */
+static inline void next_entry(route_text *t) {
+    if (t->length && !strchr("[{", t->data[t->length - 1])) put(t, ", ");
+}
+
+static inline void add_input(route_model *m, const char *name, const char *type, const char *shape) {
+    next_entry(&m->inputs);
+    put(&m->inputs, "{'name': '%s', 'type': '%s', 'shape': [%s]}", name, type, shape);
+}
+
+/* Multiples of 1/8 in [-1/2, 1/2]. */
+static inline float small_number(uint64_t *state) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (float)((int)(*state >> 60) % 9 - 4) / 8.0f;
+}
+
+static inline void add_weight(route_model *m, const char *name, int rows, int columns, uint64_t seed) {
+    uint64_t state = seed * 77 + 5;
+    next_entry(&m->weights);
+    put(&m->weights, "'%s': {'type': 'f32', 'shape': [%d, %d], 'data': [", name, rows, columns);
+    for (int i = 0; i < rows * columns; i++) put(&m->weights, "%s%g", i ? "," : "", (double)small_number(&state));
+    put(&m->weights, "]}");
+}
+
+/* A weight that must never be read. */
+static inline void add_poison(route_model *m, const char *name, int rows, int columns) {
+    next_entry(&m->weights);
+    put(&m->weights, "'%s': {'type': 'f32', 'shape': [%d, %d], 'fill': 'nan'}", name, rows, columns);
+}
+
+static inline void add_constant(route_model *m, const char *name, const char *type, const char *data) {
+    next_entry(&m->weights);
+    put(&m->weights, "'%s': {'type': '%s', 'data': %s}", name, type, data);
+}
+
+/* node(m, "MatMul", "'a', 'b'", "c", "'axis': 1") */
+static inline void put_node(route_text *t, const char *op, const char *inputs, const char *outputs, const char *attributes) {
+    next_entry(t);
+    put(t, "{'op': '%s', 'inputs': [%s], 'outputs': [%s]", op, inputs, outputs);
+    if (attributes) put(t, ", 'attributes': {%s}", attributes);
+    put(t, "}");
+}
+static inline void add_node(route_model *m, const char *op, const char *inputs, const char *outputs, const char *attributes) { put_node(&m->nodes, op, inputs, outputs, attributes); }
+
+static inline void open_route(route_text *t, const char *name, const char *inputs, const char *output) {
+    next_entry(t);
+    put(t, "{'op': 'Route', 'domain': 'sluice', 'name': '%s', 'inputs': [%s], 'outputs': ['%s'], 'attributes': {'branches': {'graphs': [", name, inputs, output);
+}
+static inline void close_route(route_text *t, const char *attributes) { put(t, "]}%s%s}}", attributes ? ", " : "", attributes ? attributes : ""); }
+static inline void open_body(route_text *t, const char *inputs) {
+    next_entry(t);
+    put(t, "{'inputs': [%s], 'nodes': [", inputs);
+}
+static inline void close_body(route_text *t, const char *outputs) { put(t, "], 'outputs': [%s]}", outputs); }
+
+/* relu(r @ up) @ down of input r. */
+static inline void add_feed_forward(route_text *t, const char *up, const char *down) {
+    char inputs[128];
+    open_body(t, "{'name': 'r'}");
+    snprintf(inputs, sizeof inputs, "'r', '%s'", up);
+    put_node(t, "MatMul", inputs, "'h'", NULL);
+    put_node(t, "Relu", "'h'", "'a'", NULL);
+    snprintf(inputs, sizeof inputs, "'a', '%s'", down);
+    put_node(t, "MatMul", inputs, "'o'", NULL);
+    close_body(t, "'o'");
+}
+
+static inline const char *model_text(route_model *m, const char *outputs) {
+    route_text t = {0};
+    put(&t, "{'format': 'sluice-graph', 'version': 1, 'opset': 21, 'inputs': [");
+    size_t length = t.length + m->inputs.length + m->weights.length + m->nodes.length + strlen(outputs) + 128;
+    m->text = malloc(length);
+    char quoted[256];
+    size_t n = strlen(outputs);
+    for (size_t i = 0; i <= n && i < sizeof quoted; i++) quoted[i] = outputs[i] == '\'' ? '"' : outputs[i];
+    snprintf(m->text, length, "%s%s], \"initializers\": {%s}, \"nodes\": [%s], \"outputs\": [%s]}", t.data, m->inputs.data ? m->inputs.data : "", m->weights.data ? m->weights.data : "",
+             m->nodes.data ? m->nodes.data : "", quoted);
+    free(t.data);
+    return m->text;
+}
+
+static inline void model_free(route_model *m) {
+    free(m->inputs.data);
+    free(m->weights.data);
+    free(m->nodes.data);
+    free(m->text);
+}
+
+/* ---- running ---- */
+typedef struct route_run { sluice_context *context; sluice_program *program; sluice_session *session; const char *text; DLTensor output; } route_run;
+
+static inline void run_open(route_run *run, const char *text, int threads) {
+    *run = (route_run){.text = text};
+    CHECK_INT(sluice_context_create(NULL, &run->context), SLUICE_OK);
+    if (sluice_compile_memory(run->context, "model.json", text, strlen(text), NULL, &run->program) != SLUICE_OK) {
+        fprintf(stderr, "%s\n", sluice_last_error(run->context));
+        CHECK(!"the model compiles");
+        return;
+    }
+    sluice_session_options options;
+    sluice_session_options_init(&options);
+    options.threads = threads;
+    options.counters = 1;
+    CHECK_INT(sluice_session_create(run->program, &options, &run->session), SLUICE_OK);
+}
+
+static inline void run_close(route_run *run) {
+    sluice_session_destroy(run->session);
+    sluice_program_destroy(run->program);
+    sluice_context_destroy(run->context);
+}
+
+static inline DLTensor run_tensor(const route_value *value) {
+    DLTensor tensor = {.data = value->data, .device = {1, 0}, .ndim = value->rank, .dtype = value->element == 'f' ? (DLDataType){2, 32, 1} : (DLDataType){0, 64, 1}};
+    tensor.shape = (int64_t *)(uintptr_t)value->shape;
+    return tensor;
+}
+
+/* Runs on values in the order of the model's inputs; output 0 is in run->output until the next run. */
+static inline sluice_code run_once(route_run *run, const route_value *values, int count) {
+    DLTensor inputs[8];
+    if (!run->session) return SLUICE_INTERNAL;
+    for (int i = 0; i < count; i++) inputs[i] = run_tensor(&values[i]);
+    memset(&run->output, 0, sizeof run->output);
+    return sluice_session_run(run->session, inputs, count, &run->output, 1);
+}
+
+static inline int64_t output_count(const route_run *run) {
+    int64_t count = 1;
+    for (int d = 0; d < run->output.ndim; d++) count *= run->output.shape[d];
+    return count;
+}
+
+static inline bool output_is_finite(const route_run *run) {
+    const float *data = run->output.data;
+    for (int64_t i = 0; i < output_count(run); i++)
+        if (!isfinite(data[i])) return false;
+    return data != NULL;
+}
+
+/* Multiply-adds of all sums of products, executed or without skipping. */
+static inline int64_t products(const route_run *run, bool dense) {
+    int64_t sum = 0;
+    for (int i = 0; i < sluice_session_counter_count(run->session); i++) {
+        sluice_counter counter;
+        CHECK_INT(sluice_session_counter(run->session, i, &counter), SLUICE_OK);
+        if (counter.products) sum += dense ? counter.dense_work : counter.work;
+    }
+    return sum;
+}
+
+static inline int64_t weight_bytes(const route_run *run, bool dense) {
+    int64_t sum = 0;
+    for (int i = 0; i < sluice_session_counter_count(run->session); i++) {
+        sluice_counter counter;
+        CHECK_INT(sluice_session_counter(run->session, i, &counter), SLUICE_OK);
+        sum += dense ? counter.dense_weight_bytes : counter.weight_bytes;
+    }
+    return sum;
+}
+
+static inline sluice_branch_counter branch(const route_run *run, int index) {
+    sluice_branch_counter counter = {0};
+    CHECK_INT(sluice_session_branch(run->session, index, &counter), SLUICE_OK);
+    return counter;
+}
+
+/* Launches in a branch. */
+static inline int64_t launches(const route_run *run, int index) {
+    int64_t sum = 0;
+    for (int i = 0; i < sluice_session_counter_count(run->session); i++) {
+        sluice_counter counter;
+        CHECK_INT(sluice_session_counter(run->session, i, &counter), SLUICE_OK);
+        if (counter.branch == index) sum += counter.runs;
+    }
+    return sum;
+}
+
+/* Largest difference from the evaluator's output 0; NaN where one is NaN and the other is not. -1: it can't be evaluated. */
+static inline double evaluator_difference(const route_run *run, const route_value *values, int count) {
+    sl_compilation c;
+    sluice_compile_options options;
+    sluice_compile_options_init(&options);
+    double worst = -1;
+    sl_status status = sl_compilation_begin(&c, run->context, &options);
+    if (status) return sl_status_free(status), -1;
+    status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
+    if (!status) {
+        const sl_tensor *inputs[8];
+        sl_tensor *output[4];
+        for (int i = 0; i < count; i++) {
+            sl_tensor *tensor = sl_tensor_alloc(c.arena, values[i].element == 'f' ? SL_ELEMENT_f32 : SL_ELEMENT_i64, values[i].rank, values[i].shape);
+            if (tensor->size) memcpy(tensor->data, values[i].data, (size_t)tensor->size);
+            inputs[i] = tensor;
+        }
+        sl_eval_options eval;
+        sl_eval_options_init(&eval);
+        status = sl_eval_function(c.module, "main", c.arena, &eval, count, inputs, sluice_program_output_count(run->program), output);
+        if (!status && sl_tensor_count(output[0]) == output_count(run)) {
+            const float *want = output[0]->data, *have = run->output.data;
+            worst = 0;
+            for (int64_t i = 0; i < output_count(run); i++) worst = fmax(worst, fabs((double)want[i] - (double)have[i]));
+            for (int64_t i = 0; i < output_count(run); i++)
+                if (isnan(want[i]) != isnan(have[i])) worst = NAN;
+        }
+    }
+    if (status) fprintf(stderr, "%s\n", sl_status_message(status));
+    sl_status_free(status);
+    sl_compilation_end(&c);
+    return worst;
+}
+
+static inline void fill_rows(float *data, int64_t count, uint64_t seed) {
+    for (int64_t i = 0; i < count; i++) data[i] = small_number(&seed);
+}
+
+#endif
