@@ -117,8 +117,42 @@ static bool whole_story(int64_t n, bool forever, int64_t *failures) {
     return done || (good && n == 0);
 }
 
+/* Model files: readers, side files, routing; compiled and thrown away. True when there were fewer than n requests. */
+static bool compile_file(const char *path, int64_t n, int64_t *failures) {
+    ledger book = {.fail_at = n};
+    sluice_context_options options;
+    sluice_context_options_init(&options);
+    options.allocator_self = &book;
+    options.resize = resize;
+    sluice_context *context = NULL;
+    sluice_program *program = NULL;
+    sluice_code code = sluice_context_create(&options, &context);
+    if (code == SLUICE_OK) code = sluice_compile_file(context, path, NULL, &program);
+    if (code != SLUICE_OK) {
+        CHECK_INT(code, SLUICE_OUT_OF_MEMORY);
+        if (code != SLUICE_OUT_OF_MEMORY && context) fprintf(stderr, "%s, request %d: %s\n", path, (int)n, sluice_last_error(context));
+        ++*failures;
+    }
+    sluice_program_destroy(program);
+    sluice_context_destroy(context);
+    CHECK_INT(book.blocks, 0);
+    CHECK_INT(book.bytes, 0);
+    return code == SLUICE_OK && book.requests < n;
+}
+
 int main(void) {
     int64_t failures = 0;
+    static const char *const files[] = {"tests/data/external.onnx", "tests/data/mlp_onnx.json", "tests/data/unordered.onnx", "samples/digits/conv_exits.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", SLUICE_SOURCE_DIR, files[i]);
+        int64_t n = 1;
+        failures = 0;
+        while (n < 5000 && check_failures < 20 && !compile_file(path, n, &failures)) n++;
+        fprintf(stderr, "%s: %d requests, %d failures\n", files[i], (int)n, (int)failures);
+        CHECK(n < 5000 && failures >= n / 2);
+    }
+    failures = 0;
     CHECK(whole_story(0, false, &failures));
     CHECK_INT(failures, 0);
     for (int forever = 0; forever < 2; forever++) {
