@@ -191,7 +191,7 @@ bool sl_verify_extract(const sl_op *op) {
 }
 
 bool sl_verify_group(const sl_op *op) {
-    bool ok = sl_verify_word(op, "kind", "pointwise rows contraction");
+    bool ok = sl_verify_word(op, "kind", "pointwise rows contraction attention");
     if (sl_op_operand_count(op) != 0) {
         sl_op_report(op, SL_SEVERITY_ERROR, "nest.group: a group captures what it uses and has no operands");
         ok = false;

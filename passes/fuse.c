@@ -1,12 +1,13 @@
 /* fuse.c: groups nests into kernels.
  *
  * In: nest.generic ops as lower-to-nest leaves them. Out: fewer nest.generic ops with larger bodies, and nest.group ops (ir/ops/nest.def) of kind
- * `contraction` and `rows`; a nest that joined nothing stays as it is. Values are what they were bit for bit: no sum is reassociated.
+ * `attention`, `contraction` and `rows`; a nest that joined nothing stays as it is. Values are what they were bit for bit, but for attention: no sum is reassociated.
  *
  * For each block, innermost first, and never across a region's boundary:
  *   1. elementwise nests merge into the bodies of their readers (fuse_merge.c);
- *   2. sums of products take their epilogues (fuse_contraction.c);
- *   3. reductions gather what shares their rows (fuse_rows.c).
+ *   2. a sum of products, the softmax of its rows and a sum of products with that become one pass over the keys (fuse_attention.c; not under --strict);
+ *   3. sums of products take their epilogues (fuse_contraction.c);
+ *   4. reductions gather what shares their rows (fuse_rows.c).
  * Every step asks the cost model, which is told bytes, operations and launches of both ways; its reason is kept in the group's attribute `reason`. */
 #include "fuse.h"
 
@@ -23,6 +24,7 @@ static void fuse_block(sl_fuse *fuse, sl_block *block) {
     sl_fuse_number_block(fuse);
     sl_fuse_merge(fuse);
     fuse->pass->changes += sl_block_erase_dead(block);
+    sl_fuse_attention(fuse);
     sl_fuse_contractions(fuse);
     sl_fuse_rows(fuse);
 }

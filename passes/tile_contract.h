@@ -57,6 +57,8 @@ int contract_split_k(tile_kernel *k, contract *c, const tile_space *space);
 void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high);
 /* Panel `panel` of B into b_scratch as [k][width], zero beyond n. */
 void contract_pack_b(tile_kernel *k, contract *c, sl_expr panel);
+/* A square of k->lanes vectors, transposed in registers. */
+void contract_transpose(tile_kernel *k, sl_value **rows);
 
 /* ---- tile_epilogue.c ---- */
 bool contract_epilogue_is_heavy(const contract *c);

@@ -230,6 +230,7 @@ sl_op *tile_maker(const sl_value *value);                       /* the nest that
 
 /* ---- strategies: each returns true when it replaced the op ---- */
 bool tile_try_loops(sl_pass_context *pass, sl_op *op);          /* tile_pointwise.c: all nests elementwise */
+bool tile_try_attention(sl_pass_context *pass, sl_op *op);      /* tile_attention.c: groups of that kind */
 bool tile_try_rows(sl_pass_context *pass, sl_op *op);           /* tile_rows.c */
 bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op);   /* tile_contract.c */
 bool tile_try_general(sl_pass_context *pass, sl_op *op);        /* tile_general.c: any lone nest */

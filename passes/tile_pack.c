@@ -152,7 +152,7 @@ static void copy_columns(tile_kernel *k, contract *c, sl_expr panel, int pieces)
 }
 
 /* rows[i] holds lanes j of column i; afterwards rows[j] holds column i in lane i. Butterflies: at distance d, lanes whose bit d is set change places with the partner row. */
-static void transpose_block(tile_kernel *k, sl_value **rows) {
+void contract_transpose(tile_kernel *k, sl_value **rows) {
     int lanes = k->lanes;
     for (int distance = 1; distance < lanes; distance *= 2) {
         int64_t low[64], high[64];
@@ -205,7 +205,7 @@ static void transpose_panel(tile_kernel *k, contract *c, sl_expr panel) {
         sl_value *mask = c->columns_masked ? tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, first))) : NULL;
         sl_expr at = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, c->k_extent), tile_i64(k, k->lanes), 0, NULL, NULL));
         for (int j = 0; j < k->lanes; j++) rows[j] = tile_cast(k, tile_load(k, pointers[j], tile_add(k, at, tile_lane_expr(k)), NULL), c->b_element);
-        transpose_block(k, rows);
+        contract_transpose(k, rows);
         for (int j = 0; j < k->lanes; j++) {
             sl_value *value = mask ? tile_select(k, mask, rows[j], zero) : rows[j];
             sl_expr index = tile_add(k, tile_mul(k, tile_add(k, at, tile_const(k, j)), tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
