@@ -5,7 +5,10 @@
 #include "passes_internal.h"
 #include "shape_map.h"
 
-enum { SL_SPLIT_MAX_CHOICES = 64 };
+enum {
+    SL_SPLIT_MAX_CHOICES = 4096,    /* of a row */
+    SL_SPLIT_MAX_UNROLLED = 8,      /* choices whose sum is written out; more become a reduction */
+};
 
 /* Results of route.sort, in its order. */
 enum { SL_PLAN_STARTS, SL_PLAN_ROWS, SL_PLAN_POSITION, SL_PLAN_BRANCH, SL_PLAN_SLOT };

@@ -78,17 +78,73 @@ static sl_value *merge_result(const sl_splitter *s, sl_builder *b, const sl_spli
     return sum;
 }
 
+/* ---- many choices: the sum as one reduction over them, in the same order ---- */
+
+/* Tensor of rows x choices as one value per element of `type` (rows x choices x rest). */
+static sl_value *spread_choices(const sl_splitter *s, sl_builder *b, sl_value *all, sl_type type) {
+    sl_expr dims[SL_MAX_RANK];
+    int rank = sl_type_rank(type);
+    for (int d = 0; d < rank; d++) dims[d] = d < 2 ? sl_type_dim(type, d) : sl_expr_const(s->c, 1);
+    sl_element element = sl_type_element(sl_value_type(all));
+    if (rank > 2) all = sl_split_build(b, SL_OP_tensor_reshape, 1, &all, sl_type_tensor(s->c, element, rank, dims), 0, NULL);
+    sl_type whole = sl_type_with_element(s->c, type, element);
+    return sl_value_type(all) == whole ? all : sl_split_build(b, SL_OP_tensor_broadcast, 1, &all, whole, 0, NULL);
+}
+
+static sl_value *merge_many(const sl_splitter *s, sl_builder *b, const sl_split_merge *m, int result) {
+    const sl_plan *plan = m->plan;
+    int rows = (int)sl_op_int(m->op, "rows", 0);
+    sl_type type = sl_value_type(sl_op_result(m->op, result));
+    sl_expr dims[SL_MAX_RANK], one_dims[SL_MAX_RANK];
+    int rank = sl_type_rank(type) + 1;
+    for (int d = 0; d < rank; d++) {
+        dims[d] = d == 0 ? sl_type_dim(type, 0) : d == 1 ? sl_expr_const(s->c, plan->choices) : sl_type_dim(type, d - 1);
+        one_dims[d] = d == 1 ? sl_expr_const(s->c, 1) : dims[d];
+    }
+    sl_type wide = sl_type_with_dims(s->c, type, rank, dims), one = sl_type_with_dims(s->c, type, rank, one_dims);
+    sl_value *position = plan->values[SL_PLAN_POSITION], *branch = plan->values[SL_PLAN_BRANCH], *zeros = splat_int(s, b, wide, 0), *value = zeros;
+    if (m->packed[result]) {
+        sl_value *operands[] = {m->packed[result], sl_build_binary(b, SL_OP_arith_max, position, splat_int(s, b, sl_value_type(position), 0))};
+        sl_named_attr axis = {"axis", sl_attr_int(s->c, 0)};
+        value = sl_split_build(b, SL_OP_tensor_take, 2, operands, wide, 1, &axis);
+    }
+    for (int i = 0; i < m->cheap_count; i++) {
+        sl_value *hits = sl_build_compare(b, "eq", branch, splat_int(s, b, sl_value_type(branch), m->cheap[i].branch));
+        sl_value *given = sl_split_build(b, SL_OP_tensor_reshape, 1, &m->cheap[i].values[result], one, 0, NULL);
+        value = sl_build_select(b, spread_choices(s, b, hits, wide), sl_split_build(b, SL_OP_tensor_broadcast, 1, &given, wide, 0, NULL), value);
+    }
+    if (sl_op_bool(m->op, "weighted", false)) {
+        sl_value *weights = sl_op_operand(m->op, 1 + rows), *operands[] = {weights, plan->values[SL_PLAN_SLOT]};
+        sl_named_attr axis = {"axis", sl_attr_int(s->c, 1)};
+        sl_value *taken = sl_split_build(b, SL_OP_tensor_gather_elements, 2, operands, sl_value_type(weights), 1, &axis);
+        value = sl_build_binary(b, SL_OP_arith_mul, value, spread_choices(s, b, sl_build_cast(b, taken, sl_type_element(type)), wide));
+    }
+    sl_value *some = sl_build_compare(b, "ge", branch, splat_int(s, b, sl_value_type(branch), 0));
+    value = sl_build_select(b, spread_choices(s, b, some, wide), value, zeros);
+    int64_t second = 1;
+    sl_named_attr attrs[] = {{"axes", sl_attr_ints(s->c, 1, &second)}, {"kind", sl_attr_string(s->c, "sum")}};
+    return sl_split_build(b, SL_OP_tensor_reduce, 1, &value, type, 2, attrs);
+}
+
+/* A reduction rounds to f32 between narrower floats and may keep several sums of a vector per row: only where that makes no difference. */
+static bool can_reduce(const sl_split_merge *m, int result) {
+    sl_type type = sl_value_type(sl_op_result(m->op, result));
+    bool wide_rows = sl_type_rank(type) > 1 && !sl_expr_equals_const(sl_type_dim(type, sl_type_rank(type) - 1), 1);
+    return m->plan->choices > SL_SPLIT_MAX_UNROLLED && strcmp(sl_op_string(m->op, "merge", ""), "add") == 0 && wide_rows && sl_type_rank(type) < SL_MAX_RANK &&
+           (!sl_element_is_float(sl_type_element(type)) || sl_element_bits(sl_type_element(type)) >= 32);
+}
+
 void sl_split_merge_results(sl_splitter *s, const sl_split_merge *m) {
     sl_builder b = sl_builder_before(m->op);
     const sl_plan *plan = m->plan;
     int count = sl_op_result_count(m->op);
     sl_value **merged = SL_NEW_ARRAY(s->pass->scratch, sl_value *, (size_t)count + 1);
-    choice choices[SL_SPLIT_MAX_CHOICES];
+    choice *choices = SL_NEW_ARRAY(s->pass->scratch, choice, (size_t)plan->choices);
     for (int64_t j = 0; j < plan->choices; j++) {
         choices[j].position = column(s, &b, plan, plan->values[SL_PLAN_POSITION], j);
         choices[j].branch = column(s, &b, plan, plan->values[SL_PLAN_BRANCH], j);
         choices[j].slot = column(s, &b, plan, plan->values[SL_PLAN_SLOT], j);
     }
-    for (int i = 0; i < count; i++) merged[i] = merge_result(s, &b, m, choices, i);
+    for (int i = 0; i < count; i++) merged[i] = can_reduce(m, i) ? merge_many(s, &b, m, i) : merge_result(s, &b, m, choices, i);
     sl_op_replace(m->op, merged);
 }

@@ -401,7 +401,39 @@ static void test_routed_feed_forward(void) {
     model_free(&m);
 }
 
+/* ---- Harder Tasks: a row takes as many of 12 experts as its top-p needs; the keys have a place for all of them ---- */
+
+static void test_top_p(void) {
+    int64_t keys[ROWS * 12];
+    float x[ROWS * 8], weights[ROWS * 12];
+    fill_rows(x, ROWS * 8, 8);
+    for (int r = 0; r < ROWS; r++)    /* row r takes experts 0 to r of 0..10, the last one is nobody's */
+        for (int e = 0; e < 12; e++) keys[12 * r + e] = e <= r ? e : -1, weights[12 * r + e] = 0.25f * (float)(1 + e % 3);
+    route_value values[] = {{"keys", 'i', 2, {ROWS, 12}, keys}, {"weights", 'f', 2, {ROWS, 12}, weights}, {"x", 'f', 2, {ROWS, 8}, x}};
+    route_model m = {0};
+    route_run run;
+    add_input(&m, "keys", "i64", "'rows', 12"), add_input(&m, "weights", "f32", "'rows', 12"), add_input(&m, "x", "f32", "'rows', 8");
+    for (int e = 0; e < 12; e++) {
+        if (e >= ROWS) add_poison(&m, name_of("up%d", e, 0), 8, 16), add_poison(&m, name_of("down%d", e, 0), 16, 8);
+        else add_weight(&m, name_of("up%d", e, 0), 8, 16, (uint64_t)e), add_weight(&m, name_of("down%d", e, 0), 16, 8, (uint64_t)e + 20);
+    }
+    open_route(&m.nodes, "experts", "'keys', 'x', 'weights'", "y");
+    for (int e = 0; e < 12; e++) {
+        if (e == 2) open_body(&m.nodes, "{'name': 'r'}"), close_body(&m.nodes, "'r'");
+        else add_feed_forward(&m.nodes, name_of("up%d", e, 0), name_of("down%d", e, 0));
+    }
+    close_route(&m.nodes, "'merge': 'add', 'weighted': 1");
+    run_open(&run, model_text(&m, "'y'"), 2);
+    check_same(&run, values, 3);
+    CHECK_INT(sluice_session_branch_count(run.session), 11);    /* expert 2 copies */
+    CHECK_INT(products(&run, false), (36 - 6) * 2 * 8 * 16);
+    CHECK_INT(products(&run, true), 11 * ROWS * 2 * 8 * 16);
+    run_close(&run);
+    model_free(&m);
+}
+
 int main(void) {
+    test_top_p();
     test_duo();
     test_duo_constant();
     test_adaptive_modules();
