@@ -122,7 +122,7 @@ static bool match_scores(sl_context *context, sl_attention *a) {
 static bool uses(const sl_op *nest, int operand, int loop) { return sl_map_uses_loop(sl_nest_map(nest, operand), loop); }
 
 static bool plain_contraction(const sl_op *nest, sl_contraction *info) {
-    if (!sl_nest_is_contraction(nest, info) || info->k_count != 1 || info->windowed || info->outside || info->accumulator != SL_ELEMENT_f32) return false;
+    if (!sl_nest_is_contraction(nest, info) || info->k_count != 1 || info->outside || info->accumulator != SL_ELEMENT_f32) return false;
     return is_f32(sl_op_operand(nest, 0)) && is_f32(sl_op_operand(nest, 1)) && is_f32(sl_op_result(nest, 0)) &&
            sl_attr_data_float(sl_nest_init(nest, 0), 0) == 0;
 }
