@@ -96,7 +96,9 @@ static bool whole_story(int64_t n, bool forever, int64_t *failures) {
         CHECK(program == NULL);
     }
     if (code == SLUICE_OK) {
-        good = run_once(session, 2, true) & run_once(session, 8, true) & run_once(session, 3, false);
+        good = true;
+        for (int i = 0; i < 3; i++)   /* all three, whatever became of the first */
+            if (!run_once(session, (int64_t[]){2, 8, 3}[i], i < 2)) good = false;
         /* The failure was one of memory, not of the session: with memory it works again. */
         book.fail_at = 0;
         CHECK(run_once(session, 8, true));
