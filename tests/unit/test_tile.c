@@ -311,16 +311,47 @@ static void case_moves(fixture *f) {
     }
 }
 
-static void case_attention(fixture *f, int64_t queries, int64_t keys) {
-    begin(f, sl_arena_printf(f->arena, "attention of %ld queries", (long)queries));
-    sl_value *q = input32(f, DIMS(2, queries, 192)), *k = input32(f, DIMS(2, keys, 192)), *v = input32(f, DIMS(2, keys, 192));
-    q = transpose(f, reshape(f, q, DIMS(2, queries, 3, 64)), DIMS(0, 2, 1, 3));
-    k = transpose(f, reshape(f, k, DIMS(2, keys, 3, 64)), DIMS(0, 2, 1, 3));
-    v = transpose(f, reshape(f, v, DIMS(2, keys, 3, 64)), DIMS(0, 2, 1, 3));
+enum { NO_MASK, MASK_ADDED, MASK_CHOSEN, MASK_OF_KEYS };
+
+/* Heads folded into the last dim, as models have them; `shared`: all heads read the same keys and values. */
+static void case_attention(fixture *f, int64_t queries, int64_t keys, int64_t depth, int64_t columns, int mask, bool shared) {
+    begin(f, sl_arena_printf(f->arena, "attention of %ld queries and %ld keys, depth %ld, columns %ld, mask %d%s", (long)queries, (long)keys, (long)depth, (long)columns, mask,
+                             shared ? ", shared keys" : ""));
+    int64_t heads = shared ? 1 : 3;
+    sl_value *q = input32(f, DIMS(2, queries, 3 * depth)), *k = input32(f, DIMS(2, keys, heads * depth)), *v = input32(f, DIMS(2, keys, heads * columns));
+    q = transpose(f, reshape(f, q, DIMS(2, queries, 3, depth)), DIMS(0, 2, 1, 3));
+    k = transpose(f, reshape(f, k, DIMS(2, keys, heads, depth)), DIMS(0, 2, 1, 3));
+    v = transpose(f, reshape(f, v, DIMS(2, keys, heads, columns)), DIMS(0, 2, 1, 3));
+    if (shared) {
+        k = typed(f, SL_OP_tensor_broadcast, k, shape(f, SL_ELEMENT_f32, DIMS(2, 3, keys, depth)));
+        v = typed(f, SL_OP_tensor_broadcast, v, shape(f, SL_ELEMENT_f32, DIMS(2, 3, keys, columns)));
+    }
     sl_value *scores = contract(f, q, k, 2, 3, 3);
     scores = binary(f, SL_OP_arith_mul, scores, number(f, 0.125, scores));
+    if (mask == MASK_ADDED) scores = binary(f, SL_OP_arith_add, scores, like(f, input32(f, DIMS(queries, keys)), scores));
+    if (mask == MASK_OF_KEYS) scores = binary(f, SL_OP_arith_add, scores, like(f, input32(f, DIMS(2, 1, 1, keys)), scores));
+    if (mask == MASK_CHOSEN) {
+        sl_value *operands[3] = {like(f, input(f, SL_ELEMENT_i1, DIMS(2, 1, queries, keys)), scores), scores, number(f, -INFINITY, scores)};
+        scores = build(f, SL_OP_arith_select, 3, operands, 0, NULL);
+    }
     sl_value *o = contract(f, softmax(f, scores, 3), v, 2, 3, 2);
-    finish1(f, reshape(f, transpose(f, o, DIMS(0, 2, 1, 3)), DIMS(2, queries, 192)));
+    finish1(f, reshape(f, transpose(f, o, DIMS(0, 2, 1, 3)), DIMS(2, queries, 3 * columns)));
+}
+
+static void attentions(fixture *f) {
+    case_attention(f, 37, 37, 64, 64, NO_MASK, false);
+    case_attention(f, 37, 37, 64, 48, MASK_ADDED, true);
+    case_attention(f, 70, 300, 32, 40, MASK_CHOSEN, false);          /* two blocks of keys, the last not full */
+    case_attention(f, 5, 256, 20, 7, MASK_OF_KEYS, true);            /* depth that no vector divides */
+    case_attention(f, 13, 1, 16, 16, MASK_CHOSEN, false);            /* rows without any finite score */
+    case_attention(f, 1, 40, 64, 64, NO_MASK, false);
+    static const int64_t unknown[][2] = {{1, 1}, {3, 31}, {23, 257}, {65, 513}};
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        f->symbols[0] = unknown[i][0], f->symbols[1] = unknown[i][1];
+        case_attention(f, -1, -2, 32, 32, (int)i, i & 1);
+    }
+    f->symbols[0] = 37;
+    case_attention(f, -1, 37, 64, 64, NO_MASK, false);
 }
 
 static void contractions(fixture *f) {
@@ -396,10 +427,7 @@ static void all(fixture *f) {
     case_pointwise(f, SL_ELEMENT_f32, 3, 1000);
     f->symbols[0] = 3;
     case_moves(f);
-    case_attention(f, 37, 37);
-    f->symbols[0] = 37;
-    case_attention(f, -1, 37);
-    case_attention(f, 1, 40);
+    attentions(f);
     narrow_elements(f);
 }
 
@@ -427,6 +455,7 @@ int main(void) {
     on_machine("host", 1, MAX_INPUTS, contractions);
     on_machine("x86-64-v3", 2, 1, contractions);
     on_machine("x86-64-v3", 1, MAX_INPUTS, convolutions);
+    on_machine("x86-64-v3", 2, MAX_INPUTS, attentions);
     on_machine("x86-64", 1, 1, row_groups);
     return check_result();
 }
