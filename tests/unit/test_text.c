@@ -103,7 +103,7 @@ static void errors_stop_after_twenty(void) {
 }
 
 static void garbage_is_an_error(void) {
-    static const char *const texts[] = {"\x7f" "ELF", "\xff\xfe\xfd", "}", "{", "core.func", "core.func @", "core.func @f(", "core.func @f(%x: tensor<", "%", "@\"", "\"", "blob \"b\" = hex \"0\"",
+    static const char *const texts[] = {"\177ELF", "\xff\xfe\xfd", "}", "{", "core.func", "core.func @", "core.func @f(", "core.func @f(%x: tensor<", "%", "@\"", "\"", "blob \"b\" = hex \"0\"",
                                         "core.func @f() {\n  core.return\n} loc(", "= = =", "%a, %b, %c", "core.func @f() {\n %0 = core.constant {value = data<tensor<9223372036854775807 x f32>>splat(0.0)} : () -> f32\n}",
                                         "core.func @f() {\n %0 = core.constant {value = data<tensor<4611686018427387904 x 4 x f32>>[1.0]} : () -> f32\n}"};
     sl_allocator system = sl_allocator_system();
