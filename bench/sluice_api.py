@@ -107,6 +107,12 @@ class Session:
         ctypes.memset(self.results, 0, ctypes.sizeof(self.results))
         self.context.check(self.context.lib.sluice_session_run(self.session, self.arguments, len(self.kept), self.results, len(self.outputs)))
 
+    def arena_bytes(self):
+        """Memory of intermediate values."""
+        function = self.context.lib.sluice_session_arena_bytes
+        function.restype, function.argtypes = ctypes.c_int64, [ctypes.c_void_p]
+        return function(self.session)
+
     def fetch(self):
         """Copies of the outputs of the last run."""
         kinds = {0: "i", 1: "u", 2: "f", 6: "b"}
