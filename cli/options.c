@@ -128,4 +128,5 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     compile->timing = options->timing;
     compile->verify = !options->no_verify;
     compile->strict = options->strict;
+    compile->deny = options->deny;
 }

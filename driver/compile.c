@@ -209,6 +209,9 @@ sl_status sl_compilation_lower(sl_compilation *compilation) {
     pipeline.reproducer = options->reproducer;
     pipeline.timing = options->timing != 0;
     pipeline.strict = options->strict != 0;
+    pipeline.deny_dense = options->deny != NULL;
+    if (options->deny && strcmp(options->deny, "dense-fallback") != 0)
+        return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' can't be denied; what can: dense-fallback", options->deny);
     pipeline.memory_budget = options->memory_budget;
     pipeline.print = options->print;
     pipeline.print_self = options->print_self;

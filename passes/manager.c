@@ -32,6 +32,12 @@ void sl_pass_decide(sl_pass_context *pass, sl_op *op, const char *what, const ch
     if (pass->decision) pass->decision(pass->decision_self, op, what, reason);
 }
 
+bool sl_pass_dense_fallback(sl_pass_context *pass, sl_op *op, const char *reason) {
+    sl_pass_decide(pass, op, "dense", reason);
+    sl_op_report(op, pass->deny_dense ? SL_SEVERITY_ERROR : SL_SEVERITY_REMARK, "runs dense: %s", reason);
+    return pass->deny_dense;
+}
+
 static void record_decision(void *self, sl_op *op, const char *what, const char *reason) {
     pipeline_run *run = self;
     sl_text place;
@@ -164,7 +170,7 @@ static sl_status run_pass(pipeline_run *run, size_t index) {
     run->current = info->name;
     sl_pass_context pass = {
         .machine = options->machine, .threads = options->threads > 0 ? options->threads : options->machine->threads, .module = run->module,
-        .scratch = run->scratch, .decision = record_decision, .decision_self = run, .memory_budget = options->memory_budget, .strict = options->strict,
+        .scratch = run->scratch, .decision = record_decision, .decision_self = run, .memory_budget = options->memory_budget, .strict = options->strict, .deny_dense = options->deny_dense,
     };
     if (list_has(options->print_before, info->name)) print_module(run, "before", info->name, -1);
     double start = now_ms();

@@ -11,6 +11,9 @@
 /* Records a decision when anyone listens. `op` may be NULL (a decision about the whole module). */
 void sl_pass_decide(sl_pass_context *pass, sl_op *op, const char *what, const char *reason);
 
+/* Says that something that could skip work stays dense, and why. True when that is an error (--deny=dense-fallback). */
+SL_MUST_USE bool sl_pass_dense_fallback(sl_pass_context *pass, sl_op *op, const char *reason);
+
 /* The status of a pass that has reported diagnostics. */
 #define SL_PASS_FAILED(name) SL_ERROR(SL_INVALID_MODEL, name ": failed, see the diagnostics")
 

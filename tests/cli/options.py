@@ -160,6 +160,18 @@ def case_compile(bench):
         bench.run("compile", m, "--target", "aarch64", code=MODEL, says="can't run here")
 
 
+def case_what_stays_dense(bench):
+    """A choice by row over a product that is not worth skipping: it stays, and that is said; denied it is an error."""
+    weights = {"w": {"type": "f32", "shape": [4, 4], "data": [1] * 16}}
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Where", ["c", "h", "x"], ["y"])]
+    m = bench.write("dense.json", graph(nodes, [("x", "f32", [4, 4]), ("c", "bool", [4, 1])], initializers=weights))
+    for command in [["compile", m], ["run", m, "--input", "x=random", "--input", "c=random"], ["opt", m, "--passes", "default", "-o", "out.sl"]]:
+        assert "remark: runs dense: both sides are computed for all rows: 16 multiply-adds a row are not worth moving 8 elements" in bench.run(*command).err
+        bench.run(*command, "--deny", "dense-fallback", code=MODEL, says="error: runs dense")
+        bench.run(*command, "--deny=frob", code=USAGE, says="'frob' can't be denied; what can: dense-fallback")
+    bench.run("compile", model(bench), "--deny=dense-fallback")
+
+
 def case_seeing_passes(bench):
     m = model(bench)
     for command in [["compile", m], ["opt", m, "--passes", "default", "-o", "out.sl"], ["run", m, "--input", "random"]]:

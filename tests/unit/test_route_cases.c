@@ -401,6 +401,40 @@ static void test_routed_feed_forward(void) {
     model_free(&m);
 }
 
+/* ---- exits as an exporter leaves them: everything computed, then Where by row ---- */
+
+static void test_flattened(void) {
+    int64_t leaves[ROWS] = {0, 1, 1, 0, 1, 0, 1, 1};
+    float x[ROWS * 32];
+    fill_rows(x, ROWS * 32, 9);
+    route_value values[] = {{"leaves", 'i', 1, {ROWS}, leaves}, {"x", 'f', 2, {ROWS, 32}, x}};
+    for (int poison = 0; poison < 2; poison++) {
+        route_model m = {0};
+        route_run run;
+        add_input(&m, "leaves", "i64", "'rows'"), add_input(&m, "x", "f32", "'rows', 32"), add_constant(&m, "one", "i64", "1"), add_constant(&m, "axis", "i64", "[1]");
+        add_weight(&m, "head", 32, 8, 3);
+        if (poison) add_poison(&m, "block", 32, 64), add_poison(&m, "late", 64, 8);
+        else add_weight(&m, "block", 32, 64, 4), add_weight(&m, "late", 64, 8, 5);
+        add_node(&m, "Equal", "'leaves', 'one'", "'sure'", NULL);
+        add_node(&m, "Unsqueeze", "'sure', 'axis'", "'mask'", NULL);
+        add_node(&m, "MatMul", "'x', 'head'", "'early'", NULL);
+        add_node(&m, "MatMul", "'x', 'block'", "'h'", NULL);
+        add_node(&m, "Relu", "'h'", "'a'", NULL);
+        add_node(&m, "MatMul", "'a', 'late'", "'end'", NULL);
+        add_node(&m, "Where", "'mask', 'early', 'end'", "'y'", NULL);
+        run_open(&run, model_text(&m, "'y'"), 2);
+        if (poison)
+            for (int r = 0; r < ROWS; r++) leaves[r] = 1;
+        check_same(&run, values, 2);
+        CHECK_INT(sluice_session_branch_count(run.session), 2);
+        CHECK_INT(branch(&run, 0).rows, poison ? 0 : 3);
+        CHECK_INT(products(&run, false), poison ? 8 * 256 : 5 * 256 + 3 * (2048 + 512));
+        CHECK_INT(products(&run, true), 8 * (256 + 2048 + 512));
+        run_close(&run);
+        model_free(&m);
+    }
+}
+
 /* ---- Harder Tasks: a row takes as many of 12 experts as its top-p needs; the keys have a place for all of them ---- */
 
 static void test_top_p(void) {
@@ -433,6 +467,7 @@ static void test_top_p(void) {
 }
 
 int main(void) {
+    test_flattened();
     test_top_p();
     test_duo();
     test_duo_constant();

@@ -23,6 +23,7 @@ typedef struct sluice_compile_options {
     int32_t timing;               /* print pass and codegen times */
     int32_t verify;               /* verify after every pass; default 1 */
     int32_t strict;
+    const char *deny;             /* "dense-fallback": an error where work could be skipped but is not; NULL: a remark */
     int64_t memory_budget;
     void (*print)(void *self, const char *text);
     void *print_self;

@@ -15,7 +15,8 @@ typedef struct sl_pass_context {
     void (*decision)(void *self, sl_op *op, const char *what, const char *reason);
     void *decision_self;
     int64_t memory_budget;             /* 0: none */
-    bool strict;                       /* no algebra that changes rounding */
+    bool strict;                       /* no algebra that changes rounding, nothing skipped where NaN or infinity could show it */
+    bool deny_dense;                   /* what could skip work and stays dense is an error */
 } sl_pass_context;
 
 /* Reports diags, then fails. Never prints, times or verifies. */
@@ -38,6 +39,7 @@ typedef struct sl_pipeline_options {
     const char *reproducer;            /* path written when a pass fails; NULL none */
     bool timing;
     bool strict;
+    bool deny_dense;
     int64_t memory_budget;
     void (*print)(void *self, const char *text);   /* where printing goes; NULL: nowhere */
     void *print_self;
