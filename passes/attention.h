@@ -24,6 +24,8 @@ typedef struct sl_attention {
 
 /* Whether `product` is the end of such a chain, nothing of which is read from elsewhere. */
 bool sl_attention_match(sl_context *context, sl_op *product, sl_attention *attention);
+/* For blocks of `block` queries: how many keys, from the first on, any of them can reach; false when nothing is known or all reach all. */
+bool sl_attention_limits(sl_context *context, const sl_attention *attention, int64_t block, int64_t *limits);
 /* The chain's nests in order; at most 7. */
 int sl_attention_nests(const sl_attention *attention, sl_op **nests);
 

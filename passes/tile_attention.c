@@ -9,6 +9,8 @@
  *             for tile of queries: output = output * factor + scores * values     lanes walk the values' columns
  *         output / sum, stored
  *
+ * Keys behind the last one that a mask known while compiling lets any query of the block reach are not visited (attention_limit.c): their shares are 0.
+ *
  * What one query gets depends on nothing but its row: blocks of keys start at multiples of a fixed size from key 0, sums go over ascending keys (the exponentials' sum in a
  * fixed number of lanes), and the tile of queries changes no sum. A row without any finite score gives NaN, as the softmax does. All scratch stays in the second-level cache.
  */
@@ -28,6 +30,9 @@ typedef struct attend {
     int sets[SL_NEST_MAX_LOOPS];             /* of each loop */
     int query_set, key_set, depth_set, column_set;
     sl_expr queries, keys;
+    sl_value *limits;                        /* a constant: keys that each block of queries reaches; NULL: all */
+    sl_expr reach;                           /* of the task */
+    int64_t visited;                         /* with limits: (query, key) pairs of all blocks */
     int64_t depth, columns, block, keys_at_once;
     int width, tile_rows[TILES];
     int64_t query_pitch, score_pitch, output_pitch;
@@ -345,11 +350,11 @@ static void plan(tile_kernel *k, attend *t) {
 static void emit_keys(tile_kernel *k, attend *t) {
     int64_t keys = sl_expr_const_or(t->keys, -1);
     if (keys > 0 && keys <= t->keys_at_once) {
-        t->key_low = tile_const(k, 0), t->here = t->keys;
+        t->key_low = tile_const(k, 0), t->here = t->reach;
     } else {
-        t->key_low = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->keys), tile_i64(k, t->keys_at_once), 0, NULL, NULL));
+        t->key_low = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->reach), tile_i64(k, t->keys_at_once), 0, NULL, NULL));
         t->here = tile_const(k, t->keys_at_once);
-        if (keys < 0 || keys % t->keys_at_once) t->here = variable_of(k, sl_expr_min(k->context, t->here, sl_expr_sub(k->context, t->keys, t->key_low)));
+        if (t->limits || keys < 0 || keys % t->keys_at_once) t->here = variable_of(k, sl_expr_min(k->context, t->here, sl_expr_sub(k->context, t->reach, t->key_low)));
     }
     t->panels = sl_expr_ceildiv(k->context, t->here, tile_const(k, t->width));
     if (!sl_expr_is_const(t->panels, NULL)) t->panels = variable_of(k, t->panels);
@@ -377,6 +382,7 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     t->query_low = tile_mul(k, indices[digits], tile_const(k, t->block));
     t->span = tile_const(k, t->block);
     if (queries < 0 || queries % t->block) t->span = variable_of(k, sl_expr_min(context, t->span, sl_expr_sub(context, t->queries, t->query_low)));
+    t->reach = t->limits ? tile_variable(k, tile_load(k, tile_argument_of(k, t->limits), indices[digits], NULL)) : t->keys;
     start_rows(k, t);
     emit_keys(k, t);
     finish_rows(k, t);
@@ -384,7 +390,20 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     launch->tasks = tile_mul(k, rows, counts[digits]);
     double points = (double)t->block * tile_estimate(t->keys);
     launch->grain = tile_grain(k, points * ((double)(t->depth + t->columns) / k->lanes / 2 + 2));
-    launch->work = tile_mul(k, tile_mul(k, rows, t->queries), tile_mul(k, t->keys, tile_const(k, t->depth + t->columns)));
+    sl_expr pairs = t->limits ? tile_const(k, t->visited) : tile_mul(k, t->queries, t->keys);
+    launch->work = tile_mul(k, tile_mul(k, rows, pairs), tile_const(k, t->depth + t->columns));
+}
+
+static void find_limits(tile_kernel *k, attend *t) {
+    int64_t queries = sl_expr_const_or(t->queries, -1), blocks = (queries + t->block - 1) / t->block;
+    if (queries < 1) return;
+    int64_t *limits = SL_NEW_ARRAY(k->arena, int64_t, (size_t)blocks);
+    if (!sl_attention_limits(k->context, &t->a, t->block, limits)) return;
+    for (int64_t b = 0; b < blocks; b++) t->visited += limits[b] * (b + 1 < blocks ? t->block : queries - b * t->block);
+    sl_expr dim = tile_const(k, blocks);
+    sl_builder here = sl_builder_before(k->group);
+    t->limits = sl_build_constant(&here, sl_attr_data_copy(k->context, sl_type_tensor(k->context, SL_ELEMENT_i64, 1, &dim), limits, blocks * (int64_t)sizeof(int64_t)));
+    sl_value_set_name(t->limits, "reach");
 }
 
 bool tile_try_attention(sl_pass_context *pass, sl_op *op) {
@@ -405,14 +424,15 @@ bool tile_try_attention(sl_pass_context *pass, sl_op *op) {
     t->query_set = t->sets[t->a.query_loop], t->key_set = t->sets[t->a.key_loop], t->depth_set = t->sets[t->a.depth_loop], t->column_set = t->sets[t->a.loop_count];
     t->queries = sl_nest_bound(t->a.scores, t->a.query_loop), t->keys = sl_nest_bound(t->a.scores, t->a.key_loop);
     plan(k, t);
+    find_limits(k, t);
     tile_launch launch = {.name = sl_arena_printf(k->arena, "attention_%lldx%lld", (long long)t->depth, (long long)t->columns)};
     emit_task(k, t, &launch);
     if (k->failure) {
         tile_kernel_drop(k);
         return false;
     }
-    launch.reason = sl_arena_printf(k->arena, "attention: one pass over the keys, %lld at once, %lld queries a task in tiles of %d, %lld kB of scratch", (long long)t->keys_at_once,
-                                    (long long)t->block, t->tile_rows[0], (long long)(k->scratch >> 10));
+    launch.reason = sl_arena_printf(k->arena, "attention: one pass over the keys, %lld at once, %lld queries a task in tiles of %d, %lld kB of scratch%s", (long long)t->keys_at_once,
+                                    (long long)t->block, t->tile_rows[0], (long long)(k->scratch >> 10), t->limits ? ", masked keys skipped" : "");
     tile_kernel_finish(k, &launch);
     return true;
 }
