@@ -62,7 +62,7 @@ void sl_bufferize_if(sl_bufferizer *bz, sl_op *op) {
     uint8_t *saved = sl_arena_copy(bz->pass->scratch, bz->bound, capacity);
     for (int g = 0; g < 2 && !bz->failed; g++) {
         bufferize_branch(bz, op, g, made, &bound);
-        memset(bz->bound, 0, bz->bound_capacity);
+        if (bz->bound_capacity) memset(bz->bound, 0, bz->bound_capacity);
         if (capacity) memcpy(bz->bound, saved, capacity);
     }
     if (bz->failed) return;
