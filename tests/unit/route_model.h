@@ -12,6 +12,15 @@
 typedef struct route_text { char *data; size_t length, capacity; } route_text;
 typedef struct route_model { route_text inputs, weights, nodes; const char *outputs; char *text; } route_model;
 
+/* Text of two numbers; good for the next seven calls. */
+static inline const char *name_of(const char *format, int a, int b) {
+    static char names[8][64];
+    static int next;
+    char *name = names[next++ % 8];
+    snprintf(name, sizeof names[0], format, a, b);
+    return name;
+}
+
 typedef struct route_value { char name[32]; char element; int rank; int64_t shape[4]; void *data; } route_value;    /* element: f (f32), i (i64) */
 
 static inline __attribute__((format(printf, 2, 3))) void put(route_text *t, const char *format, ...) {
@@ -243,6 +252,20 @@ static inline double evaluator_difference(const route_run *run, const route_valu
 
 static inline void fill_rows(float *data, int64_t count, uint64_t seed) {
     for (int64_t i = 0; i < count; i++) data[i] = small_number(&seed);
+}
+
+static inline void check_run(route_run *run, const route_value *values, int count) {
+    sluice_code code = run_once(run, values, count);
+    if (code != SLUICE_OK) fprintf(stderr, "%s\n", sluice_last_error(run->context));
+    CHECK_INT(code, SLUICE_OK);
+    CHECK(code == SLUICE_OK && output_is_finite(run));
+}
+
+static inline void check_same(route_run *run, const route_value *values, int count) {
+    check_run(run, values, count);
+    double difference = evaluator_difference(run, values, count);
+    if (difference != 0) fprintf(stderr, "differs from the evaluator by %g\n", difference);
+    CHECK(difference == 0);
 }
 
 #endif

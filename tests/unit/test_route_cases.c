@@ -4,29 +4,7 @@
 
 enum { ROWS = 8 };
 
-static void check_run(route_run *run, const route_value *values, int count) {
-    sluice_code code = run_once(run, values, count);
-    if (code != SLUICE_OK) fprintf(stderr, "%s\n", sluice_last_error(run->context));
-    CHECK_INT(code, SLUICE_OK);
-    CHECK(code == SLUICE_OK && output_is_finite(run));
-}
-
-static void check_same(route_run *run, const route_value *values, int count) {
-    check_run(run, values, count);
-    double difference = evaluator_difference(run, values, count);
-    if (difference != 0) fprintf(stderr, "differs from the evaluator by %g\n", difference);
-    CHECK(difference == 0);
-}
-
 /* ---- Duo-LLM: at every layer a row takes the big module (1), the small one (0), or none (-1); routes are given ---- */
-
-static const char *name_of(const char *format, int a, int b) {
-    static char names[8][64];
-    static int next;
-    char *name = names[next++ % 8];
-    snprintf(name, sizeof names[0], format, a, b);
-    return name;
-}
 
 static void add_residual(route_text *t, const char *up, const char *down) {
     open_body(t, "{'name': 'r'}");
@@ -191,50 +169,6 @@ static void test_moe_plus_plus(void) {
     model_free(&m);
 }
 
-/* ---- DyCL: stem, gate 1 (block A or not), head 1, exit or block B and head 2; one row takes one of four paths ---- */
-
-static void test_four_paths(void) {
-    float x[4 * 4] = {-1, -1, 1, 1, 1, -1, 1, 1, -1, 1, 1, 1, 1, 1, 1, 1};    /* column 0: block A; column 1: go on */
-    route_model m = {0};
-    route_run run;
-    add_input(&m, "x", "f32", "'rows', 4");
-    add_weight(&m, "a", 4, 4, 1), add_weight(&m, "b", 4, 16, 2), add_weight(&m, "c", 16, 2, 3), add_weight(&m, "head", 4, 2, 4);
-    add_constant(&m, "c0", "i64", "0"), add_constant(&m, "c1", "i64", "1"), add_constant(&m, "zero", "f32", "0.0");
-    for (int i = 0; i < 2; i++) {
-        add_node(&m, "Gather", name_of("'x', 'c%d'", i, 0), name_of("'g%d'", i, 0), "'axis': 1");
-        add_node(&m, "Greater", name_of("'g%d', 'zero'", i, 0), name_of("'t%d'", i, 0), NULL);
-        add_node(&m, "Cast", name_of("'t%d'", i, 0), name_of("'k%d'", i, 0), "'to': {'element': 'i64'}");
-    }
-    open_route(&m.nodes, "gate1", "'k0', 'x'", "h");
-    open_body(&m.nodes, "{'name': 'r'}"), close_body(&m.nodes, "'r'");
-    open_body(&m.nodes, "{'name': 'r'}"), put_node(&m.nodes, "MatMul", "'r', 'a'", "'o'", NULL), close_body(&m.nodes, "'o'");
-    close_route(&m.nodes, NULL);
-    add_node(&m, "MatMul", "'h', 'head'", "'early'", NULL);
-    open_route(&m.nodes, "exit", "'k1', 'h', 'early'", "y");
-    open_body(&m.nodes, "{'name': 'r'}, {'name': 'l'}"), close_body(&m.nodes, "'l'");
-    open_body(&m.nodes, "{'name': 'r'}, {'name': 'l'}"), put_node(&m.nodes, "MatMul", "'r', 'b'", "'p'", NULL), put_node(&m.nodes, "MatMul", "'p', 'c'", "'o'", NULL);
-    close_body(&m.nodes, "'o'");
-    close_route(&m.nodes, NULL);
-    run_open(&run, model_text(&m, "'y'"), 1);
-    float alone[4][2];
-    for (int path = 0; path < 4; path++) {    /* each path by itself: what is called */
-        route_value one = {"x", 'f', 2, {1, 4}, x + 4 * path};
-        check_same(&run, &one, 1);
-        CHECK_INT(branch(&run, 0).rows, path & 1);
-        CHECK_INT(branch(&run, 1).rows, path >> 1);
-        CHECK_INT(launches(&run, 0) > 0, path & 1);
-        CHECK_INT(launches(&run, 1) > 0, path >> 1);
-        CHECK_INT(products(&run, false), 8 + (path & 1) * 16 + (path >> 1) * (4 * 16 + 16 * 2));
-        CHECK_INT(products(&run, true), 8 + 16 + 4 * 16 + 16 * 2);
-        memcpy(alone[path], run.output.data, sizeof alone[path]);
-    }
-    route_value all = {"x", 'f', 2, {4, 4}, x};
-    check_same(&run, &all, 1);
-    CHECK(memcmp(run.output.data, alone, sizeof alone) == 0);
-    run_close(&run);
-    model_free(&m);
-}
-
 /* ---- MC-SMoE: eight ids, three experts; two choices of one expert become one with both weights ---- */
 
 static void test_aliased_experts(void) {
@@ -306,72 +240,6 @@ static void test_hidden_dimensions(void) {
     model_free(&m);
 }
 
-/* ---- DeeR-VLA: six blocks, exits after 2, 4 and 6; a row leaves when its value (column 0) is at least the threshold ---- */
-
-static void deer_segment(route_model *m, int segment, const char *x) {
-    route_text *t = &m->nodes;
-    put_node(t, "MatMul", name_of(x, 0, 0), name_of("'m%d'", segment, 0), NULL);
-    put_node(t, "MatMul", name_of("'m%d', 'block%d'", segment, 2 * segment + 1), name_of("'h%d'", segment, 0), NULL);
-    if (segment == 2) return;
-    put_node(t, "Gather", name_of("'h%d', 'column'", segment, 0), name_of("'v%d'", segment, 0), "'axis': 1");
-    put_node(t, "Less", name_of("'v%d', 'threshold'", segment, 0), name_of("'on%d'", segment, 0), NULL);
-    put_node(t, "Cast", name_of("'on%d'", segment, 0), name_of("'key%d'", segment, 0), "'to': {'element': 'i64'}");
-    open_route(t, name_of("exit%d", segment, 0), name_of("'key%d', 'h%d'", segment, segment), segment == 0 ? "y" : name_of("out%d", segment, 0));
-    open_body(t, "{'name': 'stay'}"), close_body(t, "'stay'");
-    open_body(t, name_of("{'name': 'r%d'}", segment, 0));
-    deer_segment(m, segment + 1, segment == 0 ? "'r0', 'block2'" : "'r1', 'block4'");
-    close_body(t, segment == 0 ? "'out1'" : "'h2'");
-    close_route(t, NULL);
-}
-
-static void test_exits(void) {
-    /* Every block adds 1 to column 0 (column 3 is 1) and leaves the rest: a row at v leaves at the first exit where v + blocks >= threshold. */
-    static const char *plus_one = "[[1,0,0,0],[0,1,0,0],[0,0,1,0],[1,0,0,1]]";
-    float threshold = 3, x[3 * 4] = {1, 5, 6, 1, -1, 7, 8, 1, -3, 9, 10, 1};
-    route_value values[] = {{"threshold", 'f', 0, {0}, &threshold}, {"x", 'f', 2, {3, 4}, x}};
-    route_model m = {0};
-    route_run run;
-    add_input(&m, "threshold", "f32", ""), add_input(&m, "x", "f32", "'rows', 4"), add_constant(&m, "column", "i64", "0");
-    for (int i = 0; i < 6; i++) add_constant(&m, name_of("block%d", i, 0), "f32", plus_one);
-    deer_segment(&m, 0, "'x', 'block0'");
-    run_open(&run, model_text(&m, "'y'"), 1);
-    check_same(&run, values, 2);
-    const float *y = run.output.data;
-    CHECK(y[0] == 3 && y[4] == 3 && y[8] == 3);    /* 2, 4 and 6 blocks */
-    CHECK_INT(branch(&run, 0).rows, 2);
-    CHECK_INT(branch(&run, 1).rows, 1);
-    CHECK_INT(branch(&run, 1).dense_rows, 3);
-    CHECK_INT(products(&run, false), (3 * 2 + 2 * 2 + 1 * 2) * 16);
-    CHECK_INT(products(&run, true), 3 * 6 * 16);
-    for (int stop = 0; stop < 3; stop++) {    /* one row alone, by exit */
-        route_value one[] = {values[0], {"x", 'f', 2, {1, 4}, x + 4 * stop}};
-        check_same(&run, one, 2);
-        CHECK_INT(products(&run, false), (stop + 1) * 2 * 16);
-    }
-    threshold = -10;    /* acts without compiling again: all leave at once */
-    check_same(&run, values, 2);
-    CHECK_INT(products(&run, false), 3 * 2 * 16);
-    CHECK_INT(launches(&run, 0) + launches(&run, 1), 0);
-    run_close(&run);
-    model_free(&m);
-
-    /* With a threshold that lets nobody past exit 1, what lies behind may be anything. */
-    route_model poisoned = {0};
-    add_input(&poisoned, "threshold", "f32", ""), add_input(&poisoned, "x", "f32", "'rows', 4"), add_constant(&poisoned, "column", "i64", "0");
-    for (int i = 0; i < 6; i++) {
-        if (i < 4) add_constant(&poisoned, name_of("block%d", i, 0), "f32", plus_one);
-        else add_poison(&poisoned, name_of("block%d", i, 0), 4, 4);
-    }
-    deer_segment(&poisoned, 0, "'x', 'block0'");
-    threshold = 1;
-    run_open(&run, model_text(&poisoned, "'y'"), 1);
-    check_same(&run, values, 2);
-    CHECK_INT(branch(&run, 0).rows, 1);
-    CHECK_INT(branch(&run, 1).rows, 0);
-    run_close(&run);
-    model_free(&poisoned);
-}
-
 /* ---- SPT's routed feed-forward: 8 blocks of 16 neurons, each row takes 4; block 7 is nobody's ---- */
 
 static void test_routed_feed_forward(void) {
@@ -399,40 +267,6 @@ static void test_routed_feed_forward(void) {
     CHECK_INT(weight_bytes(&run, true), 8 * 2 * 32 * 16 * 4);
     run_close(&run);
     model_free(&m);
-}
-
-/* ---- exits as an exporter leaves them: everything computed, then Where by row ---- */
-
-static void test_flattened(void) {
-    int64_t leaves[ROWS] = {0, 1, 1, 0, 1, 0, 1, 1};
-    float x[ROWS * 32];
-    fill_rows(x, ROWS * 32, 9);
-    route_value values[] = {{"leaves", 'i', 1, {ROWS}, leaves}, {"x", 'f', 2, {ROWS, 32}, x}};
-    for (int poison = 0; poison < 2; poison++) {
-        route_model m = {0};
-        route_run run;
-        add_input(&m, "leaves", "i64", "'rows'"), add_input(&m, "x", "f32", "'rows', 32"), add_constant(&m, "one", "i64", "1"), add_constant(&m, "axis", "i64", "[1]");
-        add_weight(&m, "head", 32, 8, 3);
-        if (poison) add_poison(&m, "block", 32, 64), add_poison(&m, "late", 64, 8);
-        else add_weight(&m, "block", 32, 64, 4), add_weight(&m, "late", 64, 8, 5);
-        add_node(&m, "Equal", "'leaves', 'one'", "'sure'", NULL);
-        add_node(&m, "Unsqueeze", "'sure', 'axis'", "'mask'", NULL);
-        add_node(&m, "MatMul", "'x', 'head'", "'early'", NULL);
-        add_node(&m, "MatMul", "'x', 'block'", "'h'", NULL);
-        add_node(&m, "Relu", "'h'", "'a'", NULL);
-        add_node(&m, "MatMul", "'a', 'late'", "'end'", NULL);
-        add_node(&m, "Where", "'mask', 'early', 'end'", "'y'", NULL);
-        run_open(&run, model_text(&m, "'y'"), 2);
-        if (poison)
-            for (int r = 0; r < ROWS; r++) leaves[r] = 1;
-        check_same(&run, values, 2);
-        CHECK_INT(sluice_session_branch_count(run.session), 2);
-        CHECK_INT(branch(&run, 0).rows, poison ? 0 : 3);
-        CHECK_INT(products(&run, false), poison ? 8 * 256 : 5 * 256 + 3 * (2048 + 512));
-        CHECK_INT(products(&run, true), 8 * (256 + 2048 + 512));
-        run_close(&run);
-        model_free(&m);
-    }
 }
 
 /* ---- Harder Tasks: a row takes as many of 12 experts as its top-p needs; the keys have a place for all of them ---- */
@@ -466,17 +300,98 @@ static void test_top_p(void) {
     model_free(&m);
 }
 
+/* ---- Edge-MoE: 16 patches, top-2 of four experts, of which the task uses three ---- */
+
+static void test_task_experts(void) {
+    enum { PATCHES = 16 };
+    int64_t keys[PATCHES * 2];
+    float x[PATCHES * 16], weights[PATCHES * 2];
+    fill_rows(x, PATCHES * 16, 11);
+    for (int i = 0; i < PATCHES; i++) keys[2 * i] = i % 3, keys[2 * i + 1] = (i + 1) % 3, weights[2 * i] = 0.5f, weights[2 * i + 1] = 0.25f;
+    route_value values[] = {{"keys", 'i', 2, {PATCHES, 2}, keys}, {"weights", 'f', 2, {PATCHES, 2}, weights}, {"x", 'f', 2, {PATCHES, 16}, x}};
+    route_model m = {0};
+    route_run run;
+    add_input(&m, "keys", "i64", "'rows', 2"), add_input(&m, "weights", "f32", "'rows', 2"), add_input(&m, "x", "f32", "'rows', 16");
+    for (int e = 0; e < 4; e++) {
+        if (e == 3) add_poison(&m, "up3", 16, 32), add_poison(&m, "down3", 32, 16);
+        else add_weight(&m, name_of("up%d", e, 0), 16, 32, (uint64_t)e), add_weight(&m, name_of("down%d", e, 0), 32, 16, (uint64_t)e + 20);
+    }
+    open_route(&m.nodes, "experts", "'keys', 'x', 'weights'", "y");
+    for (int e = 0; e < 4; e++) add_feed_forward(&m.nodes, name_of("up%d", e, 0), name_of("down%d", e, 0));
+    close_route(&m.nodes, "'merge': 'add', 'weighted': 1");
+    run_open(&run, model_text(&m, "'y'"), 2);
+    check_same(&run, values, 3);
+    CHECK_INT(weight_bytes(&run, false), 3 * 2 * 16 * 32 * 4);    /* three loads, each once for all of its patches */
+    CHECK_INT(products(&run, false), 32 * 2 * 16 * 32);
+    CHECK_INT(launches(&run, 3), 0);
+    run_close(&run);
+    model_free(&m);
+}
+
+/* ---- Read-ME: one router in front of all layers: one sort for all of them. RMoE: each layer's route depends on the layer below: a sort each ---- */
+
+static bool count_sorts(void *self, sl_op *op) {
+    *(int *)self += sl_op_get_kind(op) == SL_OP_kernel_call && !strcmp(sl_op_string(op, "routine", ""), "partition");
+    return true;
+}
+
+static void test_sorts(bool recurrent) {
+    int64_t tokens[ROWS] = {0, 1, 2, 3, 0, 1, 0, 1};
+    float x[ROWS * 8];
+    fill_rows(x, ROWS * 8, 13);
+    route_value values[] = {{"tokens", 'i', 1, {ROWS}, tokens}, {"x0", 'f', 2, {ROWS, 8}, x}};
+    route_model m = {0};
+    route_run run;
+    add_input(&m, "tokens", "i64", "'rows'"), add_input(&m, "x0", "f32", "'rows', 8");
+    add_constant(&m, "table", "i64", "[0, 1, 0, 1]"), add_weight(&m, "router", 8, 2, 30);    /* nothing comes to experts 2 and 3 */
+    add_node(&m, "Gather", "'table', 'tokens'", "'route'", NULL);
+    for (int layer = 0; layer < 4; layer++) {
+        if (recurrent) {
+            add_node(&m, "MatMul", name_of("'x%d', 'router'", layer, 0), name_of("'logits%d'", layer, 0), NULL);
+            add_node(&m, "ArgMax", name_of("'logits%d'", layer, 0), name_of("'keys%d'", layer, 0), "'axis': -1, 'keepdims': 0");
+        }
+        open_route(&m.nodes, name_of("layer%d", layer, 0), recurrent ? name_of("'keys%d', 'x%d'", layer, layer) : name_of("'route', 'x%d'", layer, 0), name_of("x%d", layer + 1, 0));
+        for (int e = 0; e < 4; e++) {
+            if (e >= 2) add_poison(&m, name_of("w%d%d", layer, e), 8, 8);
+            else add_weight(&m, name_of("w%d%d", layer, e), 8, 8, (uint64_t)(4 * layer + e));
+            open_body(&m.nodes, "{'name': 'r'}");
+            put_node(&m.nodes, "MatMul", name_of("'r', 'w%d%d'", layer, e), "'o'", NULL);
+            close_body(&m.nodes, "'o'");
+        }
+        close_route(&m.nodes, NULL);
+    }
+    run_open(&run, model_text(&m, "'x4'"), 1);
+    check_same(&run, values, 2);
+    CHECK_INT(products(&run, false), 4 * ROWS * 64 + (recurrent ? 4 * ROWS * 16 : 0));
+    sl_compilation c;
+    sluice_compile_options options;
+    sluice_compile_options_init(&options);
+    int sorts = 0;
+    sl_status status = sl_compilation_begin(&c, run.context, &options);
+    if (!status) {
+        status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
+        if (!status) status = sl_compilation_lower(&c);
+        if (!status) sl_op_walk(sl_module_op(c.module), count_sorts, &sorts);
+        sl_compilation_end(&c);
+    }
+    CHECK(!status);
+    sl_status_free(status);
+    CHECK_INT(sorts, recurrent ? 4 : 1);
+    run_close(&run);
+    model_free(&m);
+}
+
 int main(void) {
-    test_flattened();
-    test_top_p();
     test_duo();
     test_duo_constant();
     test_adaptive_modules();
     test_moe_plus_plus();
-    test_four_paths();
     test_aliased_experts();
     test_hidden_dimensions();
-    test_exits();
     test_routed_feed_forward();
+    test_top_p();
+    test_task_experts();
+    test_sorts(false);
+    test_sorts(true);
     return check_result();
 }
