@@ -16,29 +16,29 @@ esac
 jobs=$(nproc)
 failed=()
 
-# suite PRESET [ctest arguments]: builds and tests one preset; goes on after failures, which the end of this script reports.
+# suite PRESET TARGET [ctest arguments]: builds and tests one preset; goes on after failures, which the end of this script reports.
 suite() {
-    local preset=$1
-    shift
+    local preset=$1 target=$2
+    shift 2
     echo "== $preset: configure and build"
     cmake --preset "$preset" >"/tmp/sluice-configure-$$.log" 2>&1 || { cat "/tmp/sluice-configure-$$.log"; rm -f "/tmp/sluice-configure-$$.log"; failed+=("$preset (configure)"); return 0; }
     rm -f "/tmp/sluice-configure-$$.log"
-    cmake --build --preset "$preset" -- -j "$jobs" || { failed+=("$preset (build)"); return 0; }
+    cmake --build --preset "$preset" --target "$target" -- -j "$jobs" || { failed+=("$preset (build)"); return 0; }
     echo "== $preset: test"
     ctest --preset "$preset" -j "$jobs" "$@" || failed+=("$preset")
 }
 
 if [ "$mode" = --quick ]; then tools/setup.sh; else tools/setup.sh --fuzz; fi
-suite default
+suite default all
 case "$mode" in
     "")
-        suite sanitize -L memory
-        suite fuzz -L fuzz
+        suite sanitize all -L memory
+        suite fuzz fuzzers -L fuzz
         ;;
     --all)
-        suite sanitize
-        suite tsan -L threads
-        suite fuzz -L fuzz
+        suite sanitize all
+        suite tsan all -L threads
+        suite fuzz fuzzers -L fuzz
         ;;
 esac
 
