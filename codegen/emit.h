@@ -20,7 +20,7 @@ typedef struct sl_emitter {
     bool has_fma, has_f16c, has_avx512, is_aarch64;
     LLVMContextRef context;        /* borrowed: owned by the unit */
     LLVMModuleRef module;
-    LLVMBuilderRef builder;
+    LLVMBuilderRef builder, *owned_builder;   /* owned_builder: the arena's hold on it */
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, pointer, nothing;
     LLVMValueRef *values;          /* by sl_value_id, of the function being emitted */
     uint32_t value_count;

@@ -13,6 +13,11 @@ static bool feature(const sl_machine *machine, const char *name) {
     return false;
 }
 
+static void dispose_builder(void *slot) {
+    LLVMBuilderRef *builder = slot;
+    if (*builder) LLVMDisposeBuilder(*builder);
+}
+
 void sl_emitter_open(sl_emitter *e, sl_arena *arena, const sl_machine *machine, LLVMContextRef context, const char *name) {
     memset(e, 0, sizeof(*e));
     e->arena = arena;
@@ -21,10 +26,13 @@ void sl_emitter_open(sl_emitter *e, sl_arena *arena, const sl_machine *machine, 
     e->has_fma = e->is_aarch64 || feature(machine, "fma");
     e->has_f16c = e->is_aarch64 || feature(machine, "f16c");
     e->has_avx512 = feature(machine, "avx512f") && feature(machine, "avx512vl");
+    /* Running out of memory while emitting leaves by a jump: the arena then frees the builder. */
+    e->owned_builder = SL_NEW(arena, LLVMBuilderRef);
+    sl_arena_on_destroy(arena, dispose_builder, e->owned_builder);
     e->context = context;
     e->module = LLVMModuleCreateWithNameInContext(name, context);
     LLVMSetTarget(e->module, machine->triple);
-    e->builder = LLVMCreateBuilderInContext(context);
+    e->builder = *e->owned_builder = LLVMCreateBuilderInContext(context);
     e->i1 = LLVMInt1TypeInContext(context);
     e->i8 = LLVMInt8TypeInContext(context);
     e->i16 = LLVMInt16TypeInContext(context);
@@ -38,7 +46,7 @@ void sl_emitter_open(sl_emitter *e, sl_arena *arena, const sl_machine *machine, 
 
 void sl_emitter_close(sl_emitter *e) {
     LLVMDisposeBuilder(e->builder);
-    e->builder = NULL;
+    e->builder = *e->owned_builder = NULL;
 }
 
 /* ---- types ---- */
