@@ -1,7 +1,8 @@
 /* fuse.c: groups nests into kernels.
  *
  * In: nest.generic ops as lower-to-nest leaves them. Out: fewer nest.generic ops with larger bodies, and nest.group ops (ir/ops/nest.def) of kind
- * `attention`, `contraction` and `rows`; a nest that joined nothing stays as it is. Values are what they were bit for bit, but for attention: no sum is reassociated.
+ * `attention`, `contraction` and `rows`; a nest that joined nothing stays as it is. Values are what they were bit for bit: no sum is reassociated
+ * (the kernel made of an `attention` group rounds differently).
  *
  * For each block, innermost first, and never across a region's boundary:
  *   1. elementwise nests merge into the bodies of their readers (fuse_merge.c);
