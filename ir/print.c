@@ -312,8 +312,11 @@ void sl_module_print(sl_text *out, sl_module *module, const sl_print_options *op
     sl_print_options defaults;
     sl_print_options_init(&defaults);
     printer p = printer_for(out, module, options ? options : &defaults);
+    /* Only modules that are not valid have values outside of functions; then names are unique throughout, so that such a module, too, reads back. */
+    bool loose_values = false;
+    for (const sl_op *op = sl_module_body(module)->first; op; op = op->next) loose_values |= op->result_count > 0;
     for (const sl_op *op = sl_module_body(module)->first; op; op = op->next) {
-        forget_names(&p);
+        if (!loose_values) forget_names(&p);
         name_op(&p, op);
         print_op(&p, op, 0);
         sl_text_append(out, "\n");
