@@ -10,7 +10,8 @@
  *  7. Regions: every block ends with a terminator, except that of core.module, and has no other terminators.
  *  8. The row's constraints (ir/include/sluice/constraints.def).
  *  9. The row's verify hook (verify_*.c): types against each other, elementwise shapes, names in the module, and so on; without one, the result types against
- *     the infer hook's. It runs only when the op and all that it holds passed 1 to 8, so hooks may rely on these.
+ *     the infer hook's. 8 and 9 are looked at only when the op, all that it holds, and all ops that its operands are made from have no errors, so hooks may
+ *     rely on that; what follows from a wrong op is not reported again.
  *
  * One walk in program order; what is visible is a table by value id with the number of isolated ops around the definition.
  */
@@ -22,6 +23,7 @@ enum { MAX_DEPTH = 256 };
 typedef struct verifier {
     uint32_t *visible;        /* by value id: 0 not visible here, else 1 + isolation level of the definition */
     uint32_t *slots;          /* by value id: operand slots seen that hold it */
+    bool *doubtful;           /* by value id: made by an op with an error, or from a doubtful value */
     uint32_t level;
     uint32_t value_count;
     int depth;
@@ -161,6 +163,15 @@ static void check_block(verifier *v, const sl_op *holder, const sl_block *block,
     }
 }
 
+static void check_constraints_and_hook(verifier *v, const sl_op *op) {
+    const sl_op_info *info = op->info;
+    int64_t errors = v->errors;
+    for (int i = 0; i < info->constraint_count; i++)
+        if (!info->constraints[i]->holds(op)) FAIL(v, op, "%s: %s", sl_op_name(op), info->constraints[i]->sentence);
+    if (v->errors != errors) return;
+    if (info->verify ? !info->verify(op) : info->infer && !sl_verify_inferred(op)) v->errors++;
+}
+
 static void check_op(verifier *v, const sl_op *op) {
     const sl_op_info *info = op->info;
     int64_t errors = v->errors;
@@ -180,11 +191,14 @@ static void check_op(verifier *v, const sl_op *op) {
     for (int i = 0; i < op->region_count; i++) check_block(v, op, op->regions[i]->block, i);
     v->depth--;
     v->level -= isolated;
-    if (v->errors != errors) return;
-    for (int i = 0; i < info->constraint_count; i++)
-        if (!info->constraints[i]->holds(op)) FAIL(v, op, "%s: %s", sl_op_name(op), info->constraints[i]->sentence);
-    if (v->errors != errors) return;
-    if (info->verify ? !info->verify(op) : info->infer && !sl_verify_inferred(op)) v->errors++;
+    bool doubtful = v->errors != errors;
+    for (int i = 0; i < op->operand_count; i++) {
+        const sl_value *value = op->operands[i].value;
+        doubtful |= !value || value->id >= v->value_count || v->doubtful[value->id];
+    }
+    if (!doubtful) check_constraints_and_hook(v, op);
+    doubtful |= v->errors != errors;
+    for (int i = 0; i < op->result_count; i++) v->doubtful[op->results[i].id] = doubtful;
 }
 
 /* Makes visible what an op in the middle of a module may use. */
@@ -213,6 +227,7 @@ static int64_t verify(const sl_op *op) {
     verifier v = {.value_count = module->next_value_id};
     v.visible = SL_NEW_ARRAY(scratch, uint32_t, (size_t)v.value_count + 1);
     v.slots = SL_NEW_ARRAY(scratch, uint32_t, (size_t)v.value_count + 1);
+    v.doubtful = SL_NEW_ARRAY(scratch, bool, (size_t)v.value_count + 1);
     if (op->block) see_from(&v, op);
     check_op(&v, op);
     sl_guard_leave(&guard);

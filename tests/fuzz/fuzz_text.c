@@ -1,5 +1,5 @@
 /* fuzz_text.c: text IR. Whatever the bytes are: parsing ends; a module that parses prints to text that reads back to the same print; a module that is valid
- * survives the front passes and stays valid, and its @main, when it takes no inputs, can be evaluated (or refuses with an error). */
+ * survives the default pipeline, and its @main, when it takes no inputs, can be evaluated (or each refuses with an error). */
 #include "fuzz.h"
 #include "sluice/passes.h"
 #include <string.h>
@@ -47,7 +47,7 @@ static void check(sl_context *context, sl_arena *arena, const uint8_t *data, siz
         sl_pipeline_options_init(&options);
         options.machine = &machine;
         options.verify_each = true;
-        status = sl_pipeline_run(module, "infer-shapes,simplify", &options);
+        status = sl_pipeline_run(module, sl_pipeline_default(), &options);
         FUZZ_CHECK(sl_status_code(status) != SL_INTERNAL, "%s\n%s", sl_status_message(status), first);
         sl_status_free(status);
     }
