@@ -2,6 +2,7 @@
 import ctypes
 import os
 import pathlib
+import re
 
 import numpy as np
 
@@ -17,15 +18,30 @@ class DLTensor(ctypes.Structure):
                 ("shape", ctypes.POINTER(ctypes.c_int64)), ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64)]
 
 
-class CompileOptions(ctypes.Structure):
-    _fields_ = [("format", ctypes.c_char_p), ("target", ctypes.c_char_p), ("threads", ctypes.c_int32), ("bindings", ctypes.POINTER(ctypes.c_char_p)),
-                ("cache_dir", ctypes.c_char_p), ("pipeline", ctypes.c_char_p), ("print_before", ctypes.c_char_p), ("print_after", ctypes.c_char_p),
-                ("print_changed", ctypes.c_int32), ("dump_dir", ctypes.c_char_p), ("reproducer", ctypes.c_char_p), ("timing", ctypes.c_int32),
-                ("verify", ctypes.c_int32), ("strict", ctypes.c_int32), ("memory_budget", ctypes.c_int64), ("print", ctypes.c_void_p), ("print_self", ctypes.c_void_p)]
+KINDS = {"int32_t": ctypes.c_int32, "int64_t": ctypes.c_int64, "size_t": ctypes.c_size_t, "double": ctypes.c_double, "float": ctypes.c_float}
 
 
-class SessionOptions(ctypes.Structure):
-    _fields_ = [("threads", ctypes.c_int32), ("pin", ctypes.c_int32), ("spin_microseconds", ctypes.c_int32), ("counters", ctypes.c_int32), ("memory_limit", ctypes.c_int64)]
+def struct_of(header, name):
+    """A ctypes structure with the fields of a C struct: read from the header, so that it can't drift from it."""
+    text = re.sub(r"/\*.*?\*/", "", (ROOT / header).read_text(), flags=re.S)
+    body = re.search(r"typedef struct %s \{(.*?)\n\} %s;" % (name, name), text, re.S).group(1)
+    fields = []
+    for declaration in filter(None, map(str.strip, body.split(";"))):
+        function = re.fullmatch(r"\w+ \(\*(\w+)\)\(.*\)", declaration, re.S)
+        if function:
+            fields.append((function.group(1), ctypes.c_void_p))
+            continue
+        kind, names = re.fullmatch(r"((?:const )?\w+)\s*(.*)", declaration, re.S).groups()
+        for field in names.split(","):
+            pointers = field.count("*")
+            field = field.replace("*", "").replace("const ", "").strip()
+            text_pointer = kind == "const char" and pointers == 1
+            fields.append((field, ctypes.c_char_p if text_pointer else ctypes.POINTER(ctypes.c_char_p) if kind == "const char" else ctypes.c_void_p if pointers else KINDS[kind]))
+    return type(name, (ctypes.Structure,), {"_fields_": fields})
+
+
+CompileOptions = struct_of("driver/include/sluice/sluice_compiler.h", "sluice_compile_options")
+SessionOptions = struct_of("runtime/include/sluice/sluice.h", "sluice_session_options")
 
 
 class Description(ctypes.Structure):
