@@ -13,7 +13,7 @@ A suite is a file bench/suite_<name>.py beside this one:
     run(arguments, context)     prints one line per case; returns the list of ratios, None for a case that failed or was wrong.
                                 arguments.threads is one number (run is called once per number in --threads)
     add_arguments(parser)       optional: more options
-    THREADS                     optional: the default of --threads, such as [1, 2]
+    THREADS, SECONDS            optional: defaults of --threads (a list) and --seconds
 """
 import argparse
 import importlib
@@ -46,7 +46,7 @@ def main():
     parser = argparse.ArgumentParser(description=suite.__doc__.splitlines()[0], epilog=f"suites: {', '.join(suites)}", parents=[parser])
     parser.add_argument("--threads", type=numbers, default=getattr(suite, "THREADS", [2]), help="threads of every engine; with a list the suite runs once per number")
     parser.add_argument("--only", type=words, help="only these cases")
-    parser.add_argument("--seconds", type=float, default=6, help="time per case")
+    parser.add_argument("--seconds", type=float, default=getattr(suite, "SECONDS", 6), help="time per case")
     if hasattr(suite, "add_arguments"):
         suite.add_arguments(parser)
     arguments = parser.parse_args()

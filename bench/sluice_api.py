@@ -83,7 +83,8 @@ class Context:
 class Session:
     """One model, compiled, with its own threads and memory."""
 
-    def __init__(self, context, path, threads=0, bindings=(), cache_dir=None, counters=False, target=None, pin=False):
+    def __init__(self, context, path, threads=0, bindings=(), cache_dir=None, counters=False, target=None, pin=False, **settings):
+        """`settings`: further fields of the compile options, such as strict=1 or memory_budget=..."""
         self.context, lib = context, context.lib
         options = CompileOptions()
         lib.sluice_compile_options_init(ctypes.byref(options))
@@ -91,6 +92,8 @@ class Session:
         options.bindings, options.threads = words, threads
         options.cache_dir = cache_dir.encode() if cache_dir else None
         options.target = target.encode() if target else None
+        for field, value in settings.items():
+            setattr(options, field, value.encode() if isinstance(value, str) else value)
         self.program, self.session = ctypes.c_void_p(), ctypes.c_void_p()
         context.check(lib.sluice_compile_file(context.handle, str(path).encode(), ctypes.byref(options), ctypes.byref(self.program)))
         session = SessionOptions()
@@ -122,6 +125,11 @@ class Session:
         """One run with the prepared arguments; outputs stay in the session's memory."""
         ctypes.memset(self.results, 0, ctypes.sizeof(self.results))
         self.context.check(self.context.lib.sluice_session_run(self.session, self.arguments, len(self.kept), self.results, len(self.outputs)))
+
+    def run_many(self, native, count):
+        """`count` runs without the interpreter in between; `native` is the library of bench/native/ceiling.c."""
+        lib = self.context.lib
+        self.context.check(native.bench_repeat(lib.sluice_session_run, self.session, self.arguments, len(self.kept), self.results, len(self.outputs), ctypes.c_int64(count)))
 
     def arena_bytes(self):
         """Memory of intermediate values."""

@@ -37,8 +37,8 @@ def run(arguments, context):
             feeds = {kind: random.standard_normal((1, heads, keys, depth), np.float32) for kind in "qkv"}
             with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
                 attention_model(keys, heads, depth, causal, file.name)
-                session = sluice_api.Session(context, file.name, threads=arguments.threads).prepare(feeds)
-                peer = harness.onnxruntime_session(file.name, arguments.threads)
+                session = harness.placed(lambda: sluice_api.Session(context, file.name, threads=arguments.threads).prepare(feeds))
+                peer = harness.placed(lambda: harness.onnxruntime_session(file.name, arguments.threads))
             q, k, v = (torch.from_numpy(feeds[kind]) for kind in "qkv")
 
             def run_torch():
@@ -46,7 +46,7 @@ def run(arguments, context):
                     return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
             session.run()
-            error = float(np.abs(session.fetch()[0] - run_torch().numpy()).max())
+            error = float(np.abs(session.fetch()[0] - harness.placed(run_torch).numpy()).max())
             mine, other, third = harness.interleave([session.run, lambda: peer.run(None, feeds), run_torch], arguments.seconds)
             median = [harness.median(times) for times in (mine, other, third)]
             ratios.append(min(median[1:]) / median[0] if error < 1e-4 else None)

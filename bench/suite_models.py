@@ -42,7 +42,7 @@ def run(arguments, context):
         feeds = feeds_for(name)
         try:
             start = time.perf_counter()
-            session = sluice_api.Session(context, path, threads=arguments.threads)
+            session = harness.placed(lambda: sluice_api.Session(context, path, threads=arguments.threads))
             compile_seconds = time.perf_counter() - start
             session.prepare(feeds).run()
             ours = session.fetch()
@@ -50,7 +50,7 @@ def run(arguments, context):
             print(f"{name:<20} FAILED: {error}")
             ratios.append(None)
             continue
-        peer = harness.onnxruntime_session(path, arguments.threads)
+        peer = harness.placed(lambda: harness.onnxruntime_session(path, arguments.threads))
         worst, agrees = harness.compare_outputs(ours, peer.run(None, feeds))
         mine, other = harness.interleave([session.run, lambda: peer.run(None, feeds)], arguments.seconds)
         ratio = harness.median(other) / harness.median(mine)
