@@ -209,7 +209,7 @@ class OnnxRuntimeBound:
 
     def __init__(self, path, threads, feeds, outputs):
         import onnxruntime as ort
-        self.session = onnxruntime_session(path, threads)
+        self.session = self.make_session(path, threads)
         self.binding = self.session.io_binding()
         self.kept = [ort.OrtValue.ortvalue_from_numpy(array) for array in feeds.values()]
         for name, value in zip(feeds, self.kept):
@@ -218,6 +218,9 @@ class OnnxRuntimeBound:
             value = ort.OrtValue.ortvalue_from_shape_and_type(shape, kind)
             self.kept.append(value)
             self.binding.bind_ortvalue_output(name, value)
+
+    def make_session(self, path, threads):
+        return onnxruntime_session(path, threads)
 
     def run_many(self, count):
         run, binding = self.session._sess.run_with_iobinding, self.binding._iobinding
