@@ -52,7 +52,8 @@ core.func @stays(%x: tensor<64 x 64 x f32>, %w: tensor<64 x 64 x f32>, %e: tenso
   %f = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<64 x 64 x f32>, tensor<64 x 64 x f32>) -> tensor<64 x 64 x f32>
   %y = arith.select(%e, %f, %x) : (tensor<64 x 64 x i1>, tensor<64 x 64 x f32>, tensor<64 x 64 x f32>) -> tensor<64 x 64 x f32>
   %m = tensor.broadcast(%c) : (tensor<64 x 1 x i1>) -> tensor<64 x 64 x i1>
-  %g = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[0], right_batch = ints[], right_sum = ints[0]} : (tensor<64 x 64 x f32>, tensor<64 x 64 x f32>) -> tensor<64 x 64 x f32>
+  %h = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[1]} : (tensor<64 x 64 x f32>, tensor<64 x 64 x f32>) -> tensor<64 x 64 x f32>
+  %g = tensor.cumulate(%h) {axis = 0, kind = "sum"} : (tensor<64 x 64 x f32>) -> tensor<64 x 64 x f32>
   %z = arith.select(%m, %g, %x) : (tensor<64 x 64 x i1>, tensor<64 x 64 x f32>, tensor<64 x 64 x f32>) -> tensor<64 x 64 x f32>
   core.return(%y, %z) : (tensor<64 x 64 x f32>, tensor<64 x 64 x f32>)
 }
