@@ -80,6 +80,36 @@ void sl_host_branch_site(sl_emitter *e, sl_op *op) {
     close_counting(e, next);
 }
 
+/* Expression attribute when it is no constant. */
+static sl_expr varying(const sl_op *op, const char *name) {
+    sl_attr attr = sl_op_attr(op, name);
+    return attr && !sl_expr_is_const(sl_attr_get_expr(attr), NULL) ? sl_attr_get_expr(attr) : NULL;
+}
+
+void sl_host_launch_counts(sl_emitter *e, sl_op *op) {
+    sl_host *host = e->host;
+    int64_t site = ((int64_t)host->launches.count - 1) * SL_ABI_DENSE_FIELDS;
+    sl_expr bytes = varying(op, "bytes"), work = varying(op, "work"), dense_work = NULL, dense_bytes = NULL;
+    if (host->depth == 0) {    /* behind a kernel.if the outermost one counts what was skipped */
+        sl_context *context = sl_module_context(host->module);
+        if (work) dense_work = sl_expr_substitute(context, work, NULL, 0, dense_of, e);
+        if (bytes) dense_bytes = sl_expr_substitute(context, bytes, NULL, 0, dense_of, e);
+    }
+    bool skips = (work && dense_work && dense_work != work) || (bytes && dense_bytes && dense_bytes != bytes);
+    if (!bytes && !skips) return;
+    LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_dense);
+    LLVMBasicBlockRef next = open_counting(e, counts);
+    if (bytes) add_to(e, counts, site + SL_ABI_BYTES, sl_emit_host_expr(e, bytes, NULL));
+    if (skips) {
+        host->sites.data[host->sites.count - 1].conditional = true;
+        sl_attr all = sl_op_attr(op, "work");
+        if (all) add_to(e, counts, site + SL_ABI_DENSE_WORK, sl_emit_host_expr(e, dense_work ? dense_work : sl_attr_get_expr(all), NULL));
+        add_to(e, counts, site + SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
+        if (bytes) add_to(e, counts, site + SL_ABI_DENSE_BYTES, sl_emit_host_expr(e, dense_bytes, NULL));
+    }
+    close_counting(e, next);
+}
+
 /* Whether a loop stands between op and the kernel.if `top` around it. */
 static bool is_looped(const sl_op *op, const sl_op *top) {
     for (const sl_op *parent = sl_op_parent(op); parent && parent != top; parent = sl_op_parent(parent))
@@ -100,6 +130,8 @@ static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, 
         host->sites.data[i].conditional = true;
         add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_WORK, sl_emit_host_expr(e, dense, NULL));
         add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
+        sl_expr bytes = varying(launch, "bytes"), dense_bytes = bytes ? dense_expr(e, top, bytes) : NULL;
+        if (dense_bytes) add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_BYTES, sl_emit_host_expr(e, dense_bytes, NULL));
     }
     LLVMValueRef branches = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
     for (size_t i = first_branch; i < host->branches.count; ++i) {

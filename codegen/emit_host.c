@@ -144,6 +144,7 @@ static void emit_launch(sl_emitter *e, sl_op *op) {
     sl_host_site site = {host->branch, false};
     SL_PUSH(e->arena, &host->launches, op);
     SL_PUSH(e->arena, &host->sites, site);
+    sl_host_launch_counts(e, op);
     leave_if_failed(e, sl_host_service(e, SL_FIELD_services_launch, e->i32, 8, types, arguments));
 }
 

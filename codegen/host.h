@@ -53,6 +53,8 @@ LLVMValueRef sl_host_bytes(sl_emitter *e, sl_type type, LLVMValueRef *overflow);
 
 /* ---- emit_counts.c ---- */
 void sl_host_branch_site(sl_emitter *e, sl_op *op);
+/* What a launch (the last one of `launches`) reads of weights when that depends on the run, and what it would do without skipping when that is known here. */
+void sl_host_launch_counts(sl_emitter *e, sl_op *op);
 /* A kernel.if with what it leaves out counted: see emit_counts.c. */
 void sl_host_counted_if(sl_emitter *e, sl_op *op);
 

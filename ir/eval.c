@@ -261,6 +261,7 @@ void sl_eval_tensor_op(sl_eval *eval, sl_op *op, sl_eval_value *results) {
         break;
     case SL_OP_tensor_if: sl_eval_if(eval, op, results); break;
     case SL_OP_tensor_loop: sl_eval_loop(eval, op, results); break;
+    case SL_OP_tensor_bind_slice: sl_eval_bind_slice(eval, op); break;
     default: sl_eval_fail(eval, op, "%s can't be evaluated here", sl_op_name(op));
     }
 }

@@ -112,6 +112,7 @@ void sl_lanes_apply(const sl_lane_op *op, int count, const sl_lane *const *opera
 void sl_eval_arith(sl_eval *eval, const sl_op *op, sl_eval_value *results);
 void sl_eval_tensor_op(sl_eval *eval, sl_op *op, sl_eval_value *results);
 sl_tensor *sl_eval_move(sl_eval *eval, const sl_op *op);       /* eval_move.c: elements moved, shapes made */
+void sl_eval_bind_slice(sl_eval *eval, const sl_op *op);
 sl_tensor *sl_eval_gather(sl_eval *eval, const sl_op *op);     /* eval_gather.c: indexing, scattering */
 sl_tensor *sl_eval_reduce(sl_eval *eval, const sl_op *op);     /* eval_reduce.c */
 sl_tensor *sl_eval_contract(sl_eval *eval, const sl_op *op);   /* eval_contract.c: contract, conv */

@@ -149,6 +149,33 @@ static sl_tensor *slice_dynamic(sl_eval *eval, const sl_op *op) {
     return take_slice(eval, op, x, starts, steps, shape);
 }
 
+/* Gives `expr` the value, or checks it where it has one. */
+static void bind_or_check(sl_eval *eval, const sl_op *op, sl_expr expr, int64_t value) {
+    int64_t known;
+    if (!sl_eval_expr(eval, expr, &known)) {
+        if (sl_expr_get_kind(expr) != SL_EXPR_SYMBOL) sl_eval_fail(eval, op, "the size %s can't be computed", sl_expr_text(eval->context, expr));
+        sl_eval_bind(eval, expr, value);
+    } else if (known != value) {
+        sl_eval_fail(eval, op, "the slice has a size or place of %lld where %lld is expected", (long long)value, (long long)known);
+    }
+}
+
+void sl_eval_bind_slice(sl_eval *eval, const sl_op *op) {
+    const sl_tensor *positions[2] = {sl_eval_operand(eval, op, 0), sl_eval_operand(eval, op, 1)};
+    int count = sl_attr_count(sl_op_attr(op, "dims"));
+    for (int i = 0; i < count; i++) {
+        int64_t at[2], dim = sl_eval_expr_or_fail(eval, op, sl_op_expr_at(op, "dims", i));
+        for (int k = 0; k < 2; k++) {
+            if (sl_tensor_count(positions[k]) != count) sl_eval_fail(eval, op, "operand %d must hold one integer for each of %d axes", k, count);
+            at[k] = sl_element_load_int(positions[k]->element, positions[k]->data, i);
+            if (at[k] < 0) at[k] += dim;
+            at[k] = at[k] < 0 ? 0 : at[k] > dim ? dim : at[k];
+        }
+        bind_or_check(eval, op, sl_op_expr_at(op, "begins", i), at[0]);
+        bind_or_check(eval, op, sl_op_expr_at(op, "sizes", i), at[1] > at[0] ? at[1] - at[0] : 0);
+    }
+}
+
 static sl_tensor *concat(sl_eval *eval, const sl_op *op) {
     const sl_tensor *first = sl_eval_operand(eval, op, 0);
     int64_t axis = sl_op_int(op, "axis", 0), shape[SL_MAX_RANK], to[SL_MAX_RANK], from[SL_MAX_RANK], offset = 0;

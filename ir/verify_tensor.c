@@ -134,6 +134,18 @@ bool sl_verify_slice_dynamic(const sl_op *op) {
     return check_integers(op, 1) && check_integers(op, 2) && check_integers(op, 3) && sl_verify_inferred(op);
 }
 
+bool sl_verify_bind_slice(const sl_op *op) {
+    if (!check_integers(op, 0) || !check_integers(op, 1)) return false;
+    int count = sl_attr_count(sl_op_attr(op, "dims"));
+    for (int i = 0; i < 2; i++) {
+        sl_type type = sl_value_type(sl_op_operand(op, i));
+        if (sl_type_is_ranked(type) && sl_type_rank(type) == 1 && !sl_dims_conflict(sl_type_dim(type, 0), sl_expr_const(sl_op_context(op), count))) continue;
+        sl_op_report(op, SL_SEVERITY_ERROR, "tensor.bind_slice: operand %d must hold %d positions, not %s", i, count, sl_type_text(sl_op_context(op), type));
+        return false;
+    }
+    return sl_verify_array(op, "dims", count, SL_ATTR_EXPR) && sl_verify_array(op, "begins", count, SL_ATTR_EXPR) && sl_verify_array(op, "sizes", count, SL_ATTR_EXPR);
+}
+
 /* x and updates are tensors of one element type, the indices integers. */
 static bool check_scatter(const sl_op *op) {
     if (!sl_verify_word(op, "reduction", "none add mul max min") || !check_tensor(op, sl_op_operand(op, 0), "operand") ||

@@ -249,6 +249,8 @@ static void bufferize_op(sl_bufferizer *bz, sl_op *op) {
     } else if (kind == SL_OP_tensor_reshape && sl_op_operand_count(op) == 1) {
         sl_builder builder = sl_builder_before(op);
         replace_with(bz, op, sl_bufferize_view(&builder, sl_op_operand(op, 0), sl_buffer_type(bz, sl_value_type(sl_op_result(op, 0)))));
+    } else if (kind == SL_OP_tensor_bind_slice) {
+        sl_bufferize_bind_slice(bz, op);
     } else if (kind == SL_OP_tensor_concat) {
         bufferize_concat(bz, op);
     } else if (kind == SL_OP_tensor_if) {

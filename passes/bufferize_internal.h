@@ -46,6 +46,9 @@ void sl_bufferize_dispatch(sl_bufferizer *bz, sl_op *op);
 /* Makes the dims of `type` true of memory whose dims are `actual`: binds those that are unbound symbols (and lists them), guards the others. */
 void sl_bufferize_match_dims(sl_bufferizer *bz, sl_builder *builder, sl_type type, sl_type actual, sl_expr_list *bound);
 
+/* bufferize_slice.c: tensor.bind_slice. */
+void sl_bufferize_bind_slice(sl_bufferizer *bz, sl_op *op);
+
 /* bufferize_output.c: core.return. */
 void sl_bufferize_return(sl_bufferizer *bz, sl_op *op);
 

@@ -194,6 +194,7 @@ sl_status sl_pass_lower_to_nest(sl_pass_context *pass) {
     for (sl_op *function = sl_block_first(sl_module_body(pass->module)); function; function = sl_op_next(function)) {
         if (sl_op_get_kind(function) != SL_OP_core_func || sl_op_bool(function, "buffers", false)) continue;
         sl_block *body = sl_op_body(function, 0);
+        pass->changes += sl_lower_slices(body);
         pass->changes += sl_lower_move_views(pass, body);
         pass->changes += lower_block(body);
         pass->changes += sl_block_erase_dead(body);

@@ -34,6 +34,9 @@ void sl_lower_yield(sl_builder *body, int count, sl_value *const *values);
 /* Replaces op's results by the nest's first ones, handing over names, and erases op. */
 void sl_lower_replace(sl_op *op, sl_op *nest);
 
+/* lower_to_nest_slices.c: data-dependent slices in steps of 1 become views whose place and size are bound when they are known. */
+int64_t sl_lower_slices(sl_block *block);
+
 /* Structured ops: the nest that replaces `op` (built before it), or NULL when it stays as it is. */
 sl_op *sl_lower_reduce(sl_op *op);
 sl_op *sl_lower_arg_reduce(sl_op *op);

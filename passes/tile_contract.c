@@ -597,6 +597,17 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
 
 static const char *extent_text(tile_kernel *k, int64_t known) { return known < 0 ? "n" : sl_arena_printf(k->arena, "%lld", (long long)known); }
 
+/* What is read of weights that are not packed (a slice of them whose size is known when running); NULL: B is no constant. */
+static sl_expr bytes_in_place(tile_kernel *k, const contract *c) {
+    sl_value *tensor = sl_op_operand(c->anchor, c->right);
+    sl_attr data = sl_value_constant(tensor);
+    if (!data || sl_attr_data_is_splat(data) || c->b_space.accesses.count != 1) return NULL;
+    sl_expr bytes = tile_const(k, sl_element_bits(sl_type_element(sl_value_type(tensor))) / 8);
+    for (int i = 0; i < c->loop_count; i++)
+        if (sl_expr_uses_loop(c->b_space.accesses.data[0].offset, i)) bytes = tile_mul(k, bytes, sl_nest_bound(c->anchor, i));
+    return bytes;
+}
+
 bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     static const char *const a_names[] = {"rows in place", "rows packed by task"}, *const b_names[] = {"weights packed when compiling", "columns in place", "columns packed by task"};
     contract *c = SL_NEW(pass->scratch, contract);
@@ -653,6 +664,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         return false;
     }
     if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
+    else launch.bytes = bytes_in_place(k, c);
     launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
                                     (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
     tile_kernel_finish(k, &launch);

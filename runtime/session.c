@@ -250,14 +250,15 @@ sluice_code sluice_session_counter(const sluice_session *session, int32_t index,
                                                        index, sluice_session_counter_count(session)));
     const sl_abi_kernel *kernel = &session->program->table->kernels[index];
     const sl_kernel_count *count = &session->counts[index];
-    int64_t bytes = kernel->weight_bytes > 0 ? kernel->weight_bytes : 0, dense_runs = count->runs, dense_work = count->work;
-    if (kernel->conditional) {
-        dense_work = session->dense[(int64_t)index * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_WORK];
-        dense_runs = session->dense[(int64_t)index * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_RUNS];
-    }
+    const int64_t *dense = session->dense + (int64_t)index * SL_ABI_DENSE_FIELDS;
+    bool counted = kernel->weight_bytes < 0;
+    int64_t dense_runs = count->runs, dense_work = count->work;
+    if (kernel->conditional) dense_work = dense[SL_ABI_DENSE_WORK], dense_runs = dense[SL_ABI_DENSE_RUNS];
+    int64_t bytes = counted ? dense[SL_ABI_BYTES] : kernel->weight_bytes * count->runs;
+    int64_t dense_bytes = counted ? dense[kernel->conditional ? SL_ABI_DENSE_BYTES : SL_ABI_BYTES] : kernel->weight_bytes * dense_runs;
     *counter = (sluice_counter){.op = kernel->name, .location = kernel->location, .runs = count->runs, .work = count->work, .dense_work = dense_work,
-                                .weight_bytes = bytes * count->runs, .nanoseconds = count->nanoseconds, .dense_runs = dense_runs,
-                                .dense_weight_bytes = bytes * dense_runs, .products = kernel->products, .branch = kernel->branch};
+                                .weight_bytes = bytes, .nanoseconds = count->nanoseconds, .dense_runs = dense_runs,
+                                .dense_weight_bytes = dense_bytes, .products = kernel->products, .branch = kernel->branch};
     return SLUICE_OK;
 }
 

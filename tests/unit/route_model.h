@@ -62,6 +62,29 @@ static inline void add_weight(route_model *m, const char *name, int rows, int co
     put(&m->weights, "]}");
 }
 
+/* The same numbers, NaN from row `good_rows` or column `good_columns` on. */
+static inline void add_partial(route_model *m, const char *name, int rows, int columns, int good_rows, int good_columns, uint64_t seed) {
+    uint64_t state = seed * 77 + 5;
+    next_entry(&m->weights);
+    put(&m->weights, "'%s': {'type': 'f32', 'shape': [%d, %d], 'data': [", name, rows, columns);
+    for (int i = 0; i < rows * columns; i++) {
+        float number = small_number(&state);
+        if (i / columns < good_rows && i % columns < good_columns) put(&m->weights, "%s%g", i ? "," : "", (double)number);
+        else put(&m->weights, "%s'nan'", i ? "," : "");
+    }
+    put(&m->weights, "]}");
+}
+
+/* A convolution's weights, filters x channels x side x side. */
+static inline void add_filter(route_model *m, const char *name, int filters, int channels, int side, uint64_t seed, bool poison) {
+    uint64_t state = seed * 77 + 5;
+    next_entry(&m->weights);
+    put(&m->weights, "'%s': {'type': 'f32', 'shape': [%d, %d, %d, %d], ", name, filters, channels, side, side);
+    if (poison) put(&m->weights, "'fill': 'nan'}");
+    for (int i = 0; i < filters * channels * side * side && !poison; i++) put(&m->weights, "%s%g", i ? "," : "'data': [", (double)small_number(&state) / side);
+    if (!poison) put(&m->weights, "]}");
+}
+
 /* A weight that must never be read. */
 static inline void add_poison(route_model *m, const char *name, int rows, int columns) {
     next_entry(&m->weights);
@@ -81,6 +104,38 @@ static inline void put_node(route_text *t, const char *op, const char *inputs, c
     put(t, "}");
 }
 static inline void add_node(route_model *m, const char *op, const char *inputs, const char *outputs, const char *attributes) { put_node(&m->nodes, op, inputs, outputs, attributes); }
+
+/* The same in one line: say(t, "h = MatMul x w%d | 'axis': 1", layer). "-" is an input that is left out; several outputs stand before the "=". */
+static inline __attribute__((format(printf, 2, 3))) void say(route_text *t, const char *format, ...) {
+    char line[1024], outputs[512] = "", inputs[1024] = "", op[64] = "";
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    CHECK(length > 0 && (size_t)length < sizeof line);
+    char *attributes = strstr(line, " | "), *equals = strstr(line, " = ");
+    if (attributes) *attributes = 0, attributes += 3;
+    CHECK(equals != NULL);
+    if (!equals) return;
+    *equals = 0;
+    for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) snprintf(outputs + strlen(outputs), sizeof outputs - strlen(outputs), "%s'%s'", *outputs ? ", " : "", word);
+    for (char *word = strtok(equals + 3, " "); word; word = strtok(NULL, " ")) {
+        if (!*op) snprintf(op, sizeof op, "%s", word);
+        else snprintf(inputs + strlen(inputs), sizeof inputs - strlen(inputs), "%s'%s'", *inputs ? ", " : "", strcmp(word, "-") ? word : "");
+    }
+    next_entry(t);
+    put(t, "{'op': '%s', 'inputs': [%s], 'outputs': [%s]%s", op, inputs, outputs, strncmp(op, "Route", 5) ? "" : ", 'domain': 'sluice'");
+    if (attributes) put(t, ", 'attributes': {%s}", attributes);
+    put(t, "}");
+}
+
+/* If: open_if, the nodes of the first body, else_if, the nodes of the other, close_if. */
+static inline void open_if(route_text *t, const char *condition, const char *output) {
+    next_entry(t);
+    put(t, "{'op': 'If', 'inputs': ['%s'], 'outputs': ['%s'], 'attributes': {'then': {'nodes': [", condition, output);
+}
+static inline void else_if(route_text *t, const char *then_output) { put(t, "], 'outputs': ['%s']}, 'else': {'nodes': [", then_output); }
+static inline void close_if(route_text *t, const char *else_output) { put(t, "], 'outputs': ['%s']}}}", else_output); }
 
 static inline void open_route(route_text *t, const char *name, const char *inputs, const char *output) {
     next_entry(t);
@@ -127,7 +182,8 @@ static inline void model_free(route_model *m) {
 }
 
 /* ---- running ---- */
-typedef struct route_run { sluice_context *context; sluice_program *program; sluice_session *session; const char *text; DLTensor output; } route_run;
+enum { ROUTE_MOST_OUTPUTS = 16, ROUTE_MOST_INPUTS = 16 };
+typedef struct route_run { sluice_context *context; sluice_program *program; sluice_session *session; const char *text; DLTensor output, outputs[ROUTE_MOST_OUTPUTS]; } route_run;
 
 static inline void run_open(route_run *run, const char *text, int threads) {
     *run = (route_run){.text = text};
@@ -156,13 +212,15 @@ static inline DLTensor run_tensor(const route_value *value) {
     return tensor;
 }
 
-/* Runs on values in the order of the model's inputs; output 0 is in run->output until the next run. */
+/* Runs on values in the order of the model's inputs; the outputs are in run->outputs, and the first one in run->output, until the next run. */
 static inline sluice_code run_once(route_run *run, const route_value *values, int count) {
-    DLTensor inputs[8];
+    DLTensor inputs[ROUTE_MOST_INPUTS];
     if (!run->session) return SLUICE_INTERNAL;
     for (int i = 0; i < count; i++) inputs[i] = run_tensor(&values[i]);
-    memset(&run->output, 0, sizeof run->output);
-    return sluice_session_run(run->session, inputs, count, &run->output, 1);
+    memset(run->outputs, 0, sizeof run->outputs);
+    sluice_code code = sluice_session_run(run->session, inputs, count, run->outputs, sluice_program_output_count(run->program));
+    run->output = run->outputs[0];
+    return code;
 }
 
 static inline int64_t output_count(const route_run *run) {
@@ -226,8 +284,8 @@ static inline double evaluator_difference(const route_run *run, const route_valu
     if (status) return sl_status_free(status), -1;
     status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
     if (!status) {
-        const sl_tensor *inputs[8];
-        sl_tensor *output[4];
+        const sl_tensor *inputs[ROUTE_MOST_INPUTS];
+        sl_tensor *output[ROUTE_MOST_OUTPUTS];
         for (int i = 0; i < count; i++) {
             sl_tensor *tensor = sl_tensor_alloc(c.arena, values[i].element == 'f' ? SL_ELEMENT_f32 : SL_ELEMENT_i64, values[i].rank, values[i].shape);
             if (tensor->size) memcpy(tensor->data, values[i].data, (size_t)tensor->size);
@@ -250,6 +308,17 @@ static inline double evaluator_difference(const route_run *run, const route_valu
     return worst;
 }
 
+/* Kernels of the program that come from nodes with this in their names or ops; `products_only`: of sums of products. */
+static inline int kernels_with(const route_run *run, bool products_only, const char *from) {
+    int count = 0;
+    for (int i = 0; i < sluice_session_counter_count(run->session); i++) {
+        sluice_counter counter;
+        CHECK_INT(sluice_session_counter(run->session, i, &counter), SLUICE_OK);
+        count += (counter.products || !products_only) && strstr(counter.location, from) != NULL;
+    }
+    return count;
+}
+
 static inline void fill_rows(float *data, int64_t count, uint64_t seed) {
     for (int64_t i = 0; i < count; i++) data[i] = small_number(&seed);
 }
@@ -266,6 +335,15 @@ static inline void check_same(route_run *run, const route_value *values, int cou
     double difference = evaluator_difference(run, values, count);
     if (difference != 0) fprintf(stderr, "differs from the evaluator by %g\n", difference);
     CHECK(difference == 0);
+}
+
+/* The same where sums of products are not exact: relative to the largest output. */
+static inline void check_close(route_run *run, const route_value *values, int count, double tolerance) {
+    check_run(run, values, count);
+    double difference = evaluator_difference(run, values, count), largest = 0;
+    for (int64_t i = 0; i < output_count(run); i++) largest = fmax(largest, fabs((double)((const float *)run->output.data)[i]));
+    if (!(difference >= 0 && difference <= tolerance * largest)) fprintf(stderr, "differs from the evaluator by %g, largest output %g\n", difference, largest);
+    CHECK(difference >= 0 && difference <= tolerance * largest);
 }
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI_VERSION 2
+#define SL_ABI_VERSION 3
 
 #define SL_ABI_C_pointer void *
 #define SL_ABI_C_i64 int64_t
@@ -40,7 +40,7 @@ typedef struct sl_abi_value {          /* description of a program input or outp
 
 typedef struct sl_abi_kernel {         /* description of a launch site, for counters */
     const char *name, *location;
-    int64_t weight_bytes;               /* constant bytes that one run reads; -1 unknown */
+    int64_t weight_bytes;               /* constant bytes that one run reads; -1: they depend on the run, frame.dense counts them */
     int32_t branch;                     /* branch site that it is in, -1: none */
     int32_t products;                   /* work counts multiply-adds */
     int32_t conditional;                /* frame.dense has what it would have done */
@@ -51,7 +51,8 @@ typedef struct sl_abi_branch {         /* one branch of a switch, for counters *
     int32_t index;                      /* in its switch */
     int32_t parent;                     /* branch site around, -1: none */
 } sl_abi_branch;
-enum { SL_ABI_DENSE_WORK, SL_ABI_DENSE_RUNS, SL_ABI_DENSE_FIELDS };
+/* Per launch site: work, runs and (where weight_bytes is -1) bytes without skipping; then such bytes that were read. */
+enum { SL_ABI_DENSE_WORK, SL_ABI_DENSE_RUNS, SL_ABI_DENSE_BYTES, SL_ABI_BYTES, SL_ABI_DENSE_FIELDS };
 enum { SL_ABI_BRANCH_RUNS, SL_ABI_BRANCH_ROWS, SL_ABI_BRANCH_DENSE, SL_ABI_BRANCH_FIELDS };
 
 typedef struct sl_program_table {

@@ -19,6 +19,15 @@ core.func @views(%x: tensor<2 x 4 x f32>, %i: tensor<3 x i64>, %s: tensor<f32>, 
   %7 = tensor.slice_dynamic(%x, %i, %i, %i) {axes = ints[5]} : (tensor<2 x 4 x f32>, tensor<3 x i64>, tensor<3 x i64>, tensor<3 x i64>) -> tensor<?2 x ?3 x f32>
   core.return
 }
+core.func @bound_slices(%one: tensor<1 x i64>, %three: tensor<3 x i64>, %f: tensor<1 x f32>) {
+// CHECK: :[[@LINE+1]]:3: error: tensor.bind_slice: operand 1 must hold 1 positions, not tensor<3 x i64>
+  tensor.bind_slice(%one, %three) {begins = [expr(0)], dims = [expr(4)], sizes = [expr(?1)]} : (tensor<1 x i64>, tensor<3 x i64>)
+// CHECK: :[[@LINE+1]]:3: error: tensor.bind_slice: operand 0 must be a tensor of integers, not tensor<1 x f32>
+  tensor.bind_slice(%f, %one) {begins = [expr(0)], dims = [expr(4)], sizes = [expr(?1)]} : (tensor<1 x f32>, tensor<1 x i64>)
+// CHECK: :[[@LINE+1]]:3: error: tensor.bind_slice: `sizes` has 2 entries, expected 1
+  tensor.bind_slice(%one, %one) {begins = [expr(0)], dims = [expr(4)], sizes = [expr(?1), expr(?2)]} : (tensor<1 x i64>, tensor<1 x i64>)
+  core.return
+}
 core.func @joins(%x: tensor<2 x 4 x f32>, %i: tensor<3 x i64>, %s: tensor<f32>, %nd: tensor<5 x 3 x i64>) {
 // CHECK: :[[@LINE+1]]:3: error: tensor.concat: axis 2 is out of range for rank 2
   %0 = tensor.concat(%x, %x) {axis = 2} : (tensor<2 x 4 x f32>, tensor<2 x 4 x f32>) -> tensor<4 x 4 x f32>

@@ -24,6 +24,8 @@ core.func @shape(%x: tensor<B x 4 x f32>, %i: tensor<3 x i64>, %s: tensor<f32>, 
   %18 = tensor.from_dims {dims = [expr(B), expr(4), expr(2*B + 1)]} : () -> tensor<3 x i64>
   %19 = tensor.from_dims {dims = [expr(B)], scalar = true} : () -> tensor<i64>
   %20 = tensor.shape_of(%u) : (tensor<* x f32>) -> tensor<?14 x i64>
+  tensor.bind_slice(%one, %one) {begins = [expr(0)], dims = [expr(B)], sizes = [expr(?20)], weights = true} : (tensor<1 x i64>, tensor<1 x i64>)
+  %21 = tensor.slice(%x) {starts = [expr(0), expr(0)], steps = ints[1, 1]} : (tensor<B x 4 x f32>) -> tensor<?20 x 4 x f32>
   core.return
 }
 
