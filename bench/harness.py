@@ -53,9 +53,9 @@ def placed(make):
         os.sched_setaffinity(0, {CPUS[0]})
 
 
-def interleave(calls, seconds, least=7, most=400):
-    """Times of each call in turn, until `seconds` have passed; two rounds of warm-up. Each call starts when the others' threads are at rest."""
-    for _ in range(2):
+def interleave(calls, seconds, least=7, most=400, warm=2):
+    """Times of each call in turn, until `seconds` have passed; `warm` rounds of warm-up. Each call starts when the others' threads are at rest."""
+    for _ in range(warm):
         for call in calls:
             call()
     times, start = [[] for _ in calls], time.perf_counter()

@@ -42,6 +42,7 @@ def struct_of(header, name):
 
 CompileOptions = struct_of("driver/include/sluice/sluice_compiler.h", "sluice_compile_options")
 SessionOptions = struct_of("runtime/include/sluice/sluice.h", "sluice_session_options")
+BranchCounter = struct_of("runtime/include/sluice/sluice.h", "sluice_branch_counter")
 
 
 class Description(ctypes.Structure):
@@ -110,7 +111,7 @@ class Session:
 
     def prepare(self, feeds):
         """Argument arrays for run(); keep the feeds alive."""
-        self.kept = [np.ascontiguousarray(feeds[name]) for name, _ in self.inputs]
+        self.kept = [np.asarray(feeds[name], order="C") for name, _ in self.inputs]
         self.arguments = (DLTensor * max(len(self.kept), 1))()
         self.shapes = []
         for slot, array in zip(self.arguments, self.kept):
@@ -136,6 +137,14 @@ class Session:
         function = self.context.lib.sluice_session_arena_bytes
         function.restype, function.argtypes = ctypes.c_int64, [ctypes.c_void_p]
         return function(self.session)
+
+    def branches(self):
+        """What went to each branch in the last run; needs counters."""
+        lib, result = self.context.lib, []
+        for index in range(lib.sluice_session_branch_count(self.session)):
+            result.append(BranchCounter())
+            self.context.check(lib.sluice_session_branch(self.session, index, ctypes.byref(result[-1])))
+        return result
 
     def fetch(self):
         """Copies of the outputs of the last run."""

@@ -85,7 +85,7 @@ sl_tile sl_cost_choose_tile(const sl_machine *machine, sl_arena *arena, int64_t 
         if (most < 1) break;
         if (columns > 1 && columns_of_n <= (columns - 1) * lanes) break;     /* a whole vector would be padding */
         for (int rows = most; rows >= 1; rows--) {
-            if (m < 0 && rows * columns > 24) continue;                      /* tails are made of 16, 8, 4, 2 and 1 */
+            if (m < 0 && rows * columns > 28) continue;                      /* tails are made of 16, 8, 4, 2 and 1 */
             double cost = tile_cycles(rows_of_m, columns_of_n, rows, columns, lanes);
             if (columns == 2) cost *= 0.99;                                  /* even loads of A and B where there is nothing else in it */
             if (cost < best_cost * 0.9999) best_cost = cost, tile.rows = rows, tile.column_vectors = columns;
