@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Exports the models of the benchmark suite `models` with fixed random weights, as PyTorch's exporter writes them.
 
-    python bench/models/export.py [--out DIR] [NAME ...]        (needs torch, torchvision, transformers, onnx)
+    python bench/models/export.py [--out DIR] [--batch N] [NAME ...]        (needs torch, torchvision, transformers, onnx)
 
-Weights are random (seed 0): speed and agreement with other engines do not depend on training. Each model is written as DIR/NAME.onnx.
+Weights are random (seed 0): speed and agreement with other engines do not depend on training. Each model is written as DIR/NAME.onnx. Some have a symbolic batch; those with a
+fixed one are written for batch 1, and for another batch as DIR/NAME_batchN.onnx by --batch N (which leaves the others out).
 """
 import argparse
 import pathlib
@@ -44,11 +45,15 @@ def mobilenetv2(out):
     export(out, "mobilenetv2", normalise_batch_norms(torchvision.models.mobilenet_v2()), torch.randn(1, 3, 224, 224), ["image"], ["logits"], {"image": {0: "batch"}, "logits": {0: "batch"}})
 
 
-def vit_b16(out):
+def suffix(batch):
+    return f"_batch{batch}" if batch != 1 else ""
+
+
+def vit_b16(out, batch=1):
     import torchvision
     model = torchvision.models.vit_b_16()
     torch.nn.init.normal_(model.heads.head.weight, std=0.02)   # the library starts it at zero, which would hide every error
-    export(out, "vit_b16", model, torch.randn(1, 3, 224, 224), ["image"], ["logits"])
+    export(out, f"vit_b16{suffix(batch)}", model, torch.randn(batch, 3, 224, 224), ["image"], ["logits"])
 
 
 class Bert(torch.nn.Module):
@@ -63,11 +68,13 @@ class Bert(torch.nn.Module):
         return result.last_hidden_state, result.pooler_output
 
 
-def bert(out):
+def bert(out, batch=1):
     names, outputs = ["input_ids", "attention_mask", "token_type_ids"], ["last_hidden_state", "pooler_output"]
     model = Bert()
-    inputs = (torch.randint(0, 30000, (1, 128)), torch.ones(1, 128, dtype=torch.int64), torch.zeros(1, 128, dtype=torch.int64))
-    export(out, "bert_base", model, inputs, names, outputs)
+    inputs = (torch.randint(0, 30000, (batch, 128)), torch.ones(batch, 128, dtype=torch.int64), torch.zeros(batch, 128, dtype=torch.int64))
+    export(out, f"bert_base{suffix(batch)}", model, inputs, names, outputs)
+    if batch != 1:
+        return
     axes = {name: {0: "batch", 1: "sequence"} for name in names + outputs[:1]} | {outputs[1]: {0: "batch"}}
     export(out, "bert_base_dynamic", model, inputs, names, outputs, axes)
 
@@ -132,8 +139,8 @@ class Tagger(torch.nn.Module):
         return self.out(self.lstm(self.embed(tokens))[0])
 
 
-def lstm_tagger(out):
-    export(out, "lstm_tagger", Tagger(), (torch.randint(0, 10000, (1, 64)),), ["tokens"], ["tags"])
+def lstm_tagger(out, batch=1):
+    export(out, f"lstm_tagger{suffix(batch)}", Tagger(), (torch.randint(0, 10000, (batch, 64)),), ["tokens"], ["tags"])
 
 
 class UNet(torch.nn.Module):
@@ -161,23 +168,28 @@ class UNet(torch.nn.Module):
         return self.out(x)
 
 
-def unet(out):
-    export(out, "unet", normalise_batch_norms(UNet()), torch.randn(1, 3, 128, 128), ["image"], ["mask"])
+def unet(out, batch=1):
+    export(out, f"unet{suffix(batch)}", normalise_batch_norms(UNet()), torch.randn(batch, 3, 128, 128), ["image"], ["mask"])
 
 
 MODELS = {f.__name__: f for f in (resnet50, mobilenetv2, bert, vit_b16, gpt2, lstm_tagger, unet)}
+FIXED = {"bert": bert, "vit_b16": vit_b16, "lstm_tagger": lstm_tagger, "unet": unet}
 
 
 def main():
     torch.backends.mha.set_fastpath_enabled(False)   # the fused inference kernel has no ONNX form
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent / "out")
+    parser.add_argument("--batch", type=int, default=1, help="of the models with a fixed one")
     parser.add_argument("names", nargs="*", help=f"of {', '.join(MODELS)}; all when left out")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names or MODELS:
+    for name in arguments.names or (MODELS if arguments.batch == 1 else FIXED):
         torch.manual_seed(0)
-        MODELS[name](arguments.out)
+        if arguments.batch == 1:
+            MODELS[name](arguments.out)
+        else:
+            FIXED[name](arguments.out, arguments.batch)
 
 
 if __name__ == "__main__":
