@@ -121,6 +121,7 @@ static bool call_guarded(sl_import *im, im_function function, im_node *n)
     im->failure = &target;
     if (setjmp(target) == 0) {
         function(n);
+        if (n->asked < n->input_count) im_fail(n, "%d operands given, but this version of the operator takes no more than %d with these attributes", n->input_count, n->asked);
         im->failure = outer;
         return true;
     }

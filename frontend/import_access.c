@@ -64,13 +64,21 @@ sl_element im_element_param(im_node *n, const char *name, sl_element otherwise)
 
 /* ---- operands and outputs ---- */
 
+/* What an import function never asks about, the operator does not have. */
+static void ask(im_node *n, int index)
+{
+    if (n->asked <= index) n->asked = index + 1;
+}
+
 bool im_has(im_node *n, int index)
 {
+    ask(n, index);
     return index < n->input_count && n->inputs[index] && !(n->inputs[index]->kind == IM_OPTIONAL && n->inputs[index]->count == 0);
 }
 
 const im_item *im_item_in(im_node *n, int index)
 {
+    ask(n, index);
     if (index >= n->input_count || !n->inputs[index]) im_fail(n, "operand %d is missing", index);
     return n->inputs[index];
 }

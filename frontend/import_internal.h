@@ -38,6 +38,7 @@ typedef struct im_node {
     int param_count; const sl_param *params;         /* references to an inlined function's attributes are resolved */
     int64_t opset;                         /* version of the node's domain */
     int input_count; const im_item *const *inputs;   /* NULL where omitted */
+    int asked;                             /* operands from this one on were never asked for: a node that has them is refused */
     int output_count; const im_item **outputs;       /* set by the import function */
 } im_node;
 

@@ -111,6 +111,7 @@ void im_op_sequence_map(im_node *n)
     const sl_param *p = im_param(n, "body");
     if (!p || p->kind != SL_PARAM_GRAPH) im_fail(n, "attribute 'body' must be a graph");
     int length = list_in(n, 0)->count, outputs = p->graph->output_count;
+    n->asked = n->input_count;
     const im_item ***results = SL_NEW_ARRAY(n->arena, const im_item **, outputs + 1);
     for (int o = 0; o < outputs; o++) results[o] = SL_NEW_ARRAY(n->arena, const im_item *, length + 1);
     const im_item **inputs = SL_NEW_ARRAY(n->arena, const im_item *, n->input_count + 1), **made = SL_NEW_ARRAY(n->arena, const im_item *, outputs + 1);
@@ -132,7 +133,7 @@ void im_op_optional(im_node *n)
 {
     im_item *item = SL_NEW(n->arena, im_item);
     item->kind = IM_OPTIONAL;
-    if (n->input_count && n->inputs[0]) {
+    if (im_has(n, 0) || (n->input_count && n->inputs[0])) {
         item->count = 1;
         item->items = n->inputs;
     }

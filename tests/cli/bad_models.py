@@ -59,6 +59,7 @@ def case_mistyped(bench):
     bench.run("compile", bench.write("m.json", graph([node("Relu", ["x"], ["y"])], [("x", "str", [2])])), code=MODEL, says="'x'")
     bench.run("compile", bench.write("m.json", graph([node("Softmax", ["x"], ["y"], axis="last")], [X])), code=MODEL, says=["the_softmax", "axis"])
     bench.run("compile", bench.write("m.json", graph([node("Softmax", ["x"], ["y"], axis=9)], [X])), code=MODEL, says="the_softmax")
+    bench.run("compile", bench.write("m.json", graph([node("Relu", ["x", "x"], ["y"])], [X])), code=MODEL, says=["the_relu", "2 operands", "no more than 1"])
 
 
 def case_cyclic(bench):
