@@ -111,9 +111,4 @@ void sl_emit_for(sl_emitter *e, sl_op *op);
 /* ---- emit_host.c ---- */
 void sl_emit_host_op(sl_emitter *e, sl_op *op);
 
-/* C library functions that code may call, with their addresses in this process (math.c). */
-typedef struct sl_library_function { const char *name; void *address; } sl_library_function;
-extern const sl_library_function sl_library_functions[];
-extern const int sl_library_function_count;
-
 #endif

@@ -1,4 +1,5 @@
-/* jit.c: a module of kernel IR to a program of this process: units for the kernels and the host code, compiled in parallel, loaded, described in a table.
+/* jit.c: a module of kernel IR to a program: units for the kernels and the host code, compiled in parallel, linked, described in a table, and loaded into this
+ * process or handed to who writes it down.
  *
  * The program owns its loaded code, an arena with its table and the constants that had to be copied, and the model's arena with the constants that had not. */
 #include "jit.h"
@@ -10,11 +11,11 @@
 #include <string.h>
 #include <time.h>
 
-typedef struct owner { sl_allocator allocator; sl_arena *arena, *model_arena; sl_loaded *code; } owner;
+typedef struct owner { sl_allocator allocator; sl_arena *arena, *model_arena; sl_loaded_image code; } owner;
 
 static void release(void *argument) {
     owner *own = argument;
-    sl_loaded_destroy(own->code);
+    sl_image_unload(&own->code);
     sl_arena *arena = own->arena, *model = own->model_arena;
     if (model) sl_arena_destroy(model);
     sl_arena_destroy(arena);   /* `own` lies in it */
@@ -74,13 +75,13 @@ static void report(const sl_batch *batch, const double *times) {
     for (size_t i = 0; i < batch->units.count; ++i) cached += batch->units.data[i]->cached;
     for (sl_op *op = sl_block_first(sl_module_body(batch->module)); op; op = sl_op_next(op)) kernels += sl_op_get_kind(op) == SL_OP_kernel_func;
     char text[256];
-    snprintf(text, sizeof(text), "codegen: %zu kernels, %zu units (%zu from the cache); emit %.1f ms, compile %.1f ms, link %.1f ms, constants %.1f ms\n", kernels,
-             batch->units.count, cached, times[1] - times[0], times[2] - times[1], times[3] - times[2], times[4] - times[3]);
+    snprintf(text, sizeof(text), "codegen: %zu kernels, %zu units (%zu from the cache); emit %.1f ms, compile %.1f ms, link %.1f ms, constants %.1f ms, store %.1f ms\n", kernels,
+             batch->units.count, cached, times[1] - times[0], times[2] - times[1], times[3] - times[2], times[4] - times[3], times[5] - times[4]);
     options->print(options->print_self, text);
 }
 
 static sl_status build_program(sl_module *module, const sl_codegen_options *options, sl_arena *scratch, owner *own, sluice_program **program) {
-    double times[5] = {milliseconds()};
+    double times[6] = {milliseconds()};
     sl_batch batch;
     sl_batch_init(&batch, scratch, module, options);
     sl_host host = {.module = module, .func = sl_codegen_entry(module), .kernel_symbol = kernel_symbol, .self = &batch};
@@ -91,17 +92,23 @@ static sl_status build_program(sl_module *module, const sl_codegen_options *opti
     times[1] = milliseconds();
     SL_TRY(sl_batch_compile(&batch));
     times[2] = milliseconds();
-    SL_TRY(sl_loaded_create(&batch, &own->allocator, &own->code));
-    void *prepare, *run;
-    SL_TRY(sl_loaded_find(own->code, SL_HOST_PREPARE, &prepare));
-    SL_TRY(sl_loaded_find(own->code, SL_HOST_RUN, &run));
+    sl_linked linked;
+    SL_TRY(sl_batch_link(&batch, scratch, &linked));
+    sl_compiled compiled = {.image = &linked.image, .prepare = sl_linked_find(&linked, SL_HOST_PREPARE), .run = sl_linked_find(&linked, SL_HOST_RUN)};
+    if (compiled.prepare < 0 || compiled.run < 0) return SL_ERROR(SL_INTERNAL, "the compiled code lacks its host functions");
     times[3] = milliseconds();
-    sl_program_table *table;
-    SL_TRY(sl_table_make(own->arena, &host, batch.scratch_bytes, own->model_arena != NULL, &table));
-    memcpy(&table->prepare, &prepare, sizeof(prepare));
-    memcpy(&table->run, &run, sizeof(run));
+    SL_TRY(sl_table_make(own->arena, &host, batch.scratch_bytes, own->model_arena != NULL, &compiled));
     times[4] = milliseconds();
+    if (options->compiled) SL_TRY(options->compiled(options->compiled_self, &compiled));
+    times[5] = milliseconds();
     report(&batch, times);
+    if (!program) return NULL;
+    SL_TRY(sl_image_load(&linked.image, &own->code));
+    sl_program_table *table = sl_arena_copy(own->arena, compiled.table, sizeof *table);
+    void *address = own->code.base + compiled.prepare;
+    memcpy(&table->prepare, &address, sizeof address);
+    address = own->code.base + compiled.run;
+    memcpy(&table->run, &address, sizeof address);
     return sl_program_create(table, &own->allocator, release, own, program);
 }
 
@@ -124,8 +131,8 @@ sl_status sl_codegen_jit(sl_module *module, const sl_codegen_options *options, c
         status = SL_ERROR(SL_OUT_OF_MEMORY, "no memory to generate code");
     }
     if (scratch) sl_arena_destroy(scratch);
-    if (status) {
-        if (own) sl_loaded_destroy(own->code);
+    if (status || !program) {
+        if (own) sl_image_unload(&own->code);
         if (arena) sl_arena_destroy(arena);
     }
     return status;

@@ -1,6 +1,6 @@
 /* llvm_bridge.c: see llvm_bridge.h.
  *
- * LLVM reports trouble in four ways, all of which end in a sl_status here: LLVMErrorRef (passes, ORC), strings (verifier, emission), diagnostics through the
+ * LLVM reports trouble in four ways, all of which end in a sl_status here: LLVMErrorRef (passes, linking), strings (verifier, emission), diagnostics through the
  * context (whose default handler would end the process), and fatal errors. For the last, a process-wide handler jumps back to the thread's call in progress
  * when there is one; LLVM's objects of that call are then in an unknown state and are leaked on purpose (`broken`). Fatal errors of other users of LLVM in
  * the process keep their default. The handler and the jump target of the thread are the only mutable globals. */

@@ -95,16 +95,3 @@ LLVMValueRef sl_emit_math(sl_emitter *e, sl_op_kind kind, LLVMValueRef a, LLVMVa
     }
     return sl_math_call(e, &body, (LLVMValueRef[]){a, b});
 }
-
-/* Everything outside that code may call: the f64 functions, what LLVM makes of frem, fma and rounding where there is no instruction, and of copies. */
-#define F64(name) {#name, (void *)(double (*)(double))name}
-#define F32(name) {#name, (void *)(float (*)(float))name}
-const sl_library_function sl_library_functions[] = {
-    F64(exp), F64(log), F64(log1p), F64(expm1), F64(sin), F64(cos), F64(tan), F64(asin), F64(acos), F64(atan), F64(sinh), F64(cosh), F64(tanh), F64(asinh),
-    F64(acosh), F64(atanh), F64(erf), F64(ceil), F64(floor), F64(trunc), F64(roundeven), F64(sqrt),
-    F32(ceilf), F32(floorf), F32(truncf), F32(roundevenf), F32(sqrtf),
-    {"pow", (void *)(double (*)(double, double))pow}, {"fmod", (void *)(double (*)(double, double))fmod},
-    {"fmodf", (void *)(float (*)(float, float))fmodf}, {"fma", (void *)(double (*)(double, double, double))fma},
-    {"fmaf", (void *)(float (*)(float, float, float))fmaf}, {"memcpy", (void *)memcpy}, {"memmove", (void *)memmove}, {"memset", (void *)memset},
-};
-const int sl_library_function_count = (int)(sizeof(sl_library_functions) / sizeof(sl_library_functions[0]));

@@ -53,7 +53,7 @@ static int64_t weight_bytes(const sl_op *launch) {
     return total;
 }
 
-static const void *constant_memory(sl_arena *arena, sl_attr data, bool borrow, sl_status *status) {
+static const void *constant_memory(sl_arena *arena, sl_attr data, bool borrow, sl_compiled_constant *constant, sl_status *status) {
     sl_type type = sl_attr_get_type(data);
     sl_element element = sl_type_element(type);
     const uint8_t *bytes = sl_attr_data_bytes(data);
@@ -62,6 +62,7 @@ static const void *constant_memory(sl_arena *arena, sl_attr data, bool borrow, s
         *status = SL_ERROR(SL_UNSUPPORTED, "a constant of this type can't be part of a compiled program");
         return NULL;
     }
+    *constant = (sl_compiled_constant){size, !sl_element_is_float(element)};
     bool splat = sl_attr_data_is_splat(data), packed = sl_element_bits(element) < 8;
     if (borrow && !splat && !packed && (uintptr_t)bytes % 64 == 0) return bytes;
     uint8_t *memory = sl_arena_alloc_aligned(arena, size > 0 ? (size_t)size : 1, 64);
@@ -73,7 +74,7 @@ static const void *constant_memory(sl_arena *arena, sl_attr data, bool borrow, s
     return memory;
 }
 
-sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_bytes, bool borrow, sl_program_table **result) {
+sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_bytes, bool borrow, sl_compiled *compiled) {
     const sl_op *func = host->func;
     sl_block *block = sl_op_body(func, 0);
     int inputs = sl_block_argument_count(block), outputs = host->output_count;
@@ -112,8 +113,9 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
         branches[i].parent = host->branches.data[i].parent;
     }
     const void **constants = SL_NEW_ARRAY(arena, const void *, host->constants.count + 1);
+    sl_compiled_constant *described = SL_NEW_ARRAY(arena, sl_compiled_constant, host->constants.count + 1);
     sl_status status = NULL;
-    for (size_t i = 0; i < host->constants.count && !status; ++i) constants[i] = constant_memory(arena, host->constants.data[i], borrow, &status);
+    for (size_t i = 0; i < host->constants.count && !status; ++i) constants[i] = constant_memory(arena, host->constants.data[i], borrow, &described[i], &status);
     if (status) return status;
 
     sl_program_table *table = SL_NEW(arena, sl_program_table);
@@ -131,6 +133,7 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
     table->branches = branches;
     table->branch_count = (int32_t)host->branches.count;
     table->constants = (void *const *)constants;
-    *result = table;
+    compiled->table = table;
+    compiled->constants = described;
     return NULL;
 }

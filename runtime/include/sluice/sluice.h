@@ -52,6 +52,11 @@ SLUICE_API void sluice_context_destroy(sluice_context *context);
 SLUICE_API const char *sluice_last_error(const sluice_context *context);
 
 /* ---- programs ---- */
+/* Loads a program that was compiled to a file (`sluice compile -o model.slp`); needs no compiler. The file is mapped and must not be changed while the program
+ * lives. From memory: `data`, aligned to 64 bytes, must outlive the program (an object file made by `sluice compile -o model.o` holds it so). Everything is verified
+ * against checksums. A program file holds machine code: load only what you would execute. */
+SLUICE_API sluice_code sluice_program_load(sluice_context *context, const char *path, sluice_program **program);
+SLUICE_API sluice_code sluice_program_load_memory(sluice_context *context, const void *data, size_t size, sluice_program **program);
 SLUICE_API void sluice_program_destroy(sluice_program *program);
 typedef struct sluice_value_description {
     const char *name;

@@ -95,4 +95,12 @@ SL_MUST_USE sl_status sl_file_write_atomic(const char *path, const void *data, s
 
 uint64_t sl_hash_bytes(const void *data, size_t size, uint64_t seed);
 
+/* Checksum of large data, near memory speed: against damage, not against an adversary. Fed in pieces; each but the last a multiple of 64 bytes, or else it counts
+ * as filled up with zeros to one. Any change within one 64-bit word changes the sum. */
+typedef struct sl_checksum { uint64_t lanes[8], stripes; } sl_checksum;
+void sl_checksum_init(sl_checksum *sum);
+void sl_checksum_add(sl_checksum *sum, const void *data, size_t size);
+uint64_t sl_checksum_value(const sl_checksum *sum);
+uint64_t sl_checksum_of(const void *data, size_t size);
+
 #endif
