@@ -1,4 +1,4 @@
-/* compile.c: `sluice compile`: check that a model compiles, or write its code as text. */
+/* compile.c: `sluice compile`: check that a model compiles, or write its code: as a program, an object, or text. */
 #include "execute.h"
 
 #include <stdio.h>
@@ -29,10 +29,12 @@ static sl_status print_module(const cli_options *options, sl_compilation *compil
     return status;
 }
 
-static sl_status compile_text(const cli_options *options, sl_compilation *compilation) {
+/* To text, a program file or an object. */
+static sl_status compile_file(const cli_options *options, sl_compilation *compilation) {
     const char *text;
     SL_TRY(sl_compilation_load(compilation, options->files[0], NULL, 0));
     SL_TRY(sl_compilation_lower(compilation));
+    if (!options->emit) return sl_compilation_write(compilation, options->output, options->header, NULL);
     if (strcmp(options->emit, "ir") == 0) return print_module(options, compilation);
     SL_TRY(sl_compilation_text(compilation, options->emit, &text));
     return write_text(options->output, text);
@@ -40,8 +42,8 @@ static sl_status compile_text(const cli_options *options, sl_compilation *compil
 
 int cli_compile(const cli_options *options) {
     if (options->file_count != 1) return cli_error("compile needs one model; see `sluice compile --help`"), EXIT_USAGE;
-    if (!options->emit) {
-        if (options->output) return cli_error("-o needs --emit=ir, llvm or asm"), EXIT_USAGE;
+    if (options->header && (options->emit || !options->output)) return cli_error("--header goes with -o model.o"), EXIT_USAGE;
+    if (!options->emit && !options->output) {
         cli_model model;
         sl_status status = cli_model_open(&model, options->files[0], options, false, false);
         if (!status)
@@ -59,7 +61,7 @@ int cli_compile(const cli_options *options) {
     sl_compilation compilation;
     sl_status status = sl_compilation_begin(&compilation, host, &compile);
     if (!status) {
-        status = compile_text(options, &compilation);
+        status = compile_file(options, &compilation);
         sl_compilation_end(&compilation);
     }
     sluice_context_destroy(host);

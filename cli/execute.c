@@ -71,13 +71,12 @@ static sl_status open_model(cli_model *model, const char *path, const cli_option
     compile.print = print_text;
     double start = cli_now_milliseconds();
     SL_TRY(sl_compilation_begin(&model->compilation, model->host, &compile));
-    SL_TRY(sl_compilation_load(&model->compilation, path, NULL, 0));
     if (model->reference) {
+        SL_TRY(sl_compilation_load(&model->compilation, path, NULL, 0));
         describe_function(model);
         return NULL;
     }
-    SL_TRY(sl_compilation_lower(&model->compilation));
-    SL_TRY(sl_compilation_program(&model->compilation, &model->program));
+    SL_TRY(sl_compilation_program(&model->compilation, path, NULL, 0, &model->program));
     model->compile_milliseconds = cli_now_milliseconds() - start;
     SL_TRY(describe_program(model));
     sluice_session_options session;

@@ -11,8 +11,8 @@ typedef struct command_row { const char *name, *usage, *doc; unsigned bit; int (
 static const command_row commands[] = {
     {"run", "sluice run MODEL [--input NAME=FILE]... [options]", "compile a model and run it", CLI_RUN, cli_run,
      "sluice run model.onnx --input x=x.npy --report\n  sluice run model.json --input x=random --shape batch=8 --repeat 20"},
-    {"compile", "sluice compile MODEL [--emit ir|llvm|asm] [-o FILE] [options]", "compile a model: check it, or write its code as text", CLI_COMPILE, cli_compile,
-     "sluice compile model.onnx --timing\n  sluice compile model.onnx --emit=asm -o model.s --target x86-64-v3"},
+    {"compile", "sluice compile MODEL [--emit ir|llvm|asm] [-o FILE] [options]", "compile a model: check it, or write it as a program, an object or text", CLI_COMPILE, cli_compile,
+     "sluice compile model.onnx -o model.slp && sluice run model.slp --input x=x.npy\n  sluice compile model.onnx -o model.o --header model.h --target aarch64\n  sluice compile model.onnx --emit=asm -o model.s --target x86-64-v3"},
     {"opt", "sluice opt FILE [--passes LIST] [-o FILE] [options]", "run passes over a model or text IR and print the IR", CLI_OPT, cli_opt,
      "sluice opt in.sl --passes=simplify,fuse -o out.sl\n  sluice opt model.onnx --passes=infer-shapes,simplify"},
     {"test", "sluice test DIR... [options]", "run ONNX test directories (model.onnx, test_data_set_*/): exit 0 only when all pass", CLI_TEST, cli_test,
@@ -92,7 +92,7 @@ double cli_now_milliseconds(void) {
 static void help(void) {
     printf("sluice %s: compiles neural networks that skip work\n\nUsage: sluice COMMAND ...\n\nCommands:\n", sluice_version());
     for (int i = 0; i < COMMANDS; i++) printf("  %-9s %s\n", commands[i].name, commands[i].doc);
-    printf("\n`sluice COMMAND --help` shows a command's options. MODEL is an .onnx file, ONNX as JSON, a Sluice JSON graph, or text IR (.sl).\n"
+    printf("\n`sluice COMMAND --help` shows a command's options. MODEL is an .onnx file, ONNX as JSON, a Sluice JSON graph, text IR (.sl),\nor, for `run`, a compiled program (.slp).\n"
            "\nExit codes: 0 success; 1 a test or comparison failed; 2 wrong command line; 3 the model or an input is bad or unsupported;\n"
            "4 a file, memory or the machine refused; 5 the compiled program failed while running.\n");
 }

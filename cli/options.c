@@ -118,7 +118,9 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     for (int i = 0; i < options->shapes_count; i++) bindings[i] = options->shapes[i];
     bindings[options->shapes_count] = NULL;
     compile->bindings = bindings;
-    compile->cache_dir = options->cache_dir;
+    compile->cache_dir = options->no_cache ? NULL : options->cache_dir ? options->cache_dir : getenv("SLUICE_CACHE_DIR");
+    if (compile->cache_dir && !*compile->cache_dir) compile->cache_dir = NULL;
+    compile->cache_limit = options->cache_limit <= INT64_MAX >> 20 ? options->cache_limit << 20 : INT64_MAX;
     compile->pipeline = options->passes;
     compile->print_before = options->print_before;
     compile->print_after = options->print_after;

@@ -81,7 +81,7 @@ static sl_status find_divergence(const char *model_path, const cli_options *opti
             names[i] = text.data;
         }
         if (!status) status = sl_compilation_lower(&reference.compilation);
-        if (!status) status = sl_compilation_program(&reference.compilation, &reference.program);
+        if (!status) status = sl_compilation_generate(&reference.compilation, &reference.program);
         sluice_session_options session;
         sluice_session_options_init(&session);
         if (!status && sluice_session_create(reference.program, &session, &reference.session) != SLUICE_OK) status = SL_ERROR(SL_OUT_OF_MEMORY, "no session");

@@ -63,12 +63,16 @@ static void put_table(sl_text *out, const sl_program_table *table) {
 
 typedef struct placed { int64_t offset; int section; bool first; } placed;   /* first: its bytes are written for this entry */
 
-typedef struct plan {
+struct sl_program_writer {
     const sl_compiled *compiled;
     placed *constants;
     sl_text meta;
     sl_program_file_header header;
-} plan;
+    bool object;
+    sl_text symbol_names;
+    size_t start_name, end_name;
+};
+typedef sl_program_writer plan;
 
 static uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
@@ -168,9 +172,9 @@ static void make_plan(sl_arena *arena, plan *p, const sl_compiled *compiled, con
 
 /* ---- writing ---- */
 
-typedef struct writer { int descriptor; const char *path; uint64_t written; sl_status status; } writer;
+typedef struct stream { int descriptor; const char *path; uint64_t written; sl_status status; } stream;
 
-static void put_bytes(writer *w, const void *data, uint64_t size) {
+static void put_bytes(stream *w, const void *data, uint64_t size) {
     const char *bytes = data;
     for (uint64_t done = 0; done < size && !w->status;) {
         ssize_t put = write(w->descriptor, bytes + done, size - done < 1u << 30 ? (size_t)(size - done) : (size_t)1 << 30);
@@ -182,13 +186,13 @@ static void put_bytes(writer *w, const void *data, uint64_t size) {
 }
 
 /* Zeros up to `offset`, less than a page away. */
-static void put_zeros(writer *w, uint64_t offset) {
+static void put_zeros(stream *w, uint64_t offset) {
     static const char zeros[PAGE];
     if (offset > w->written) put_bytes(w, zeros, offset - w->written);
 }
 
 /* `base`: where the program file starts in what is written. */
-static void put_program(writer *w, const plan *p) {
+static void put_program(stream *w, const plan *p) {
     const uint64_t base = w->written;
     const sl_program_file_section *sections = p->header.sections;
     put_bytes(w, &p->header, sizeof p->header);
@@ -204,51 +208,54 @@ static void put_program(writer *w, const plan *p) {
     put_zeros(w, base + p->header.file_size);
 }
 
-sl_status sl_program_write(sl_arena *arena, int descriptor, const char *path, const sl_compiled *compiled, const sl_program_origin *origin) {
-    plan p = {0};
-    make_plan(arena, &p, compiled, origin);
-    writer w = {descriptor, path, 0, NULL};
-    put_program(&w, &p);
-    return w.status;
-}
-
-sl_status sl_program_write_object(sl_arena *arena, int descriptor, const char *path, const sl_compiled *compiled, const sl_program_origin *origin, const char *name) {
-    plan p = {0};
-    make_plan(arena, &p, compiled, origin);
+static void put_object(stream *w, const plan *p) {
     static const char section_names[] = "\0.rodata.sluice\0.note.GNU-stack\0.symtab\0.strtab\0.shstrtab";
     enum { NAME_DATA = 1, NAME_STACK = 16, NAME_SYMBOLS = 32, NAME_STRINGS = 40, NAME_NAMES = 48 };
-    sl_text strings;
-    sl_text_init(&strings, arena);
-    sl_text_append_bytes(&strings, "", 1);
-    size_t start_name = strings.length;
-    sl_text_append(&strings, "%s_program", name);
-    sl_text_append_bytes(&strings, "", 1);
-    size_t end_name = strings.length;
-    sl_text_append(&strings, "%s_program_end", name);
-    sl_text_append_bytes(&strings, "", 1);
     Elf64_Sym symbols[3] = {{0}};
-    symbols[1] = (Elf64_Sym){.st_name = (Elf64_Word)start_name, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT), .st_shndx = 1, .st_size = p.header.file_size};
-    symbols[2] = (Elf64_Sym){.st_name = (Elf64_Word)end_name, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE), .st_shndx = 1, .st_value = p.header.file_size};
-    uint64_t data = PAGE, symbol_at = data + round_up(p.header.file_size, 64), string_at = symbol_at + sizeof symbols, names_at = string_at + strings.length;
+    symbols[1] = (Elf64_Sym){.st_name = (Elf64_Word)p->start_name, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT), .st_shndx = 1, .st_size = p->header.file_size};
+    symbols[2] = (Elf64_Sym){.st_name = (Elf64_Word)p->end_name, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_NOTYPE), .st_shndx = 1, .st_value = p->header.file_size};
+    uint64_t data = PAGE, symbol_at = data + round_up(p->header.file_size, 64), string_at = symbol_at + sizeof symbols, names_at = string_at + p->symbol_names.length;
     uint64_t headers_at = round_up(names_at + sizeof section_names, 64);
     Elf64_Shdr headers[6] = {{0}};
-    headers[1] = (Elf64_Shdr){.sh_name = NAME_DATA, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC, .sh_offset = data, .sh_size = p.header.file_size, .sh_addralign = PAGE};
+    headers[1] = (Elf64_Shdr){.sh_name = NAME_DATA, .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC, .sh_offset = data, .sh_size = p->header.file_size, .sh_addralign = PAGE};
     headers[2] = (Elf64_Shdr){.sh_name = NAME_STACK, .sh_type = SHT_PROGBITS, .sh_offset = symbol_at, .sh_addralign = 1};
     headers[3] = (Elf64_Shdr){.sh_name = NAME_SYMBOLS, .sh_type = SHT_SYMTAB, .sh_offset = symbol_at, .sh_size = sizeof symbols, .sh_link = 4, .sh_info = 1, .sh_addralign = 8,
                               .sh_entsize = sizeof(Elf64_Sym)};
-    headers[4] = (Elf64_Shdr){.sh_name = NAME_STRINGS, .sh_type = SHT_STRTAB, .sh_offset = string_at, .sh_size = strings.length, .sh_addralign = 1};
+    headers[4] = (Elf64_Shdr){.sh_name = NAME_STRINGS, .sh_type = SHT_STRTAB, .sh_offset = string_at, .sh_size = p->symbol_names.length, .sh_addralign = 1};
     headers[5] = (Elf64_Shdr){.sh_name = NAME_NAMES, .sh_type = SHT_STRTAB, .sh_offset = names_at, .sh_size = sizeof section_names, .sh_addralign = 1};
-    Elf64_Ehdr elf = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_REL, .e_machine = (Elf64_Half)p.header.machine,
+    Elf64_Ehdr elf = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT}, .e_type = ET_REL, .e_machine = (Elf64_Half)p->header.machine,
                       .e_version = EV_CURRENT, .e_shoff = headers_at, .e_ehsize = sizeof elf, .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 6, .e_shstrndx = 5};
-    writer w = {descriptor, path, 0, NULL};
-    put_bytes(&w, &elf, sizeof elf);
-    put_zeros(&w, data);
-    put_program(&w, &p);
-    put_zeros(&w, symbol_at);
-    put_bytes(&w, symbols, sizeof symbols);
-    put_bytes(&w, strings.data, strings.length);
-    put_bytes(&w, section_names, sizeof section_names);
-    put_zeros(&w, headers_at);
-    put_bytes(&w, headers, sizeof headers);
+    put_bytes(w, &elf, sizeof elf);
+    put_zeros(w, data);
+    put_program(w, p);
+    put_zeros(w, symbol_at);
+    put_bytes(w, symbols, sizeof symbols);
+    put_bytes(w, p->symbol_names.data, p->symbol_names.length);
+    put_bytes(w, section_names, sizeof section_names);
+    put_zeros(w, headers_at);
+    put_bytes(w, headers, sizeof headers);
+}
+
+sl_program_writer *sl_program_writer_create(sl_arena *arena, const sl_compiled *compiled, const sl_program_origin *origin, const char *object_name) {
+    plan *p = SL_NEW(arena, plan);
+    make_plan(arena, p, compiled, origin);
+    p->object = object_name != NULL;
+    if (!p->object) return p;
+    sl_text *names = &p->symbol_names;
+    sl_text_init(names, arena);
+    sl_text_append_bytes(names, "", 1);
+    p->start_name = names->length;
+    sl_text_append(names, "%s_program", object_name);
+    sl_text_append_bytes(names, "", 1);
+    p->end_name = names->length;
+    sl_text_append(names, "%s_program_end", object_name);
+    sl_text_append_bytes(names, "", 1);
+    return p;
+}
+
+sl_status sl_program_writer_write(const sl_program_writer *writer, int descriptor, const char *path) {
+    stream w = {descriptor, path, 0, NULL};
+    if (writer->object) put_object(&w, writer);
+    else put_program(&w, writer);
     return w.status;
 }

@@ -15,6 +15,7 @@ static void on_diagnostic(void *self, const sl_diag *diag) {
         size_t length = strlen(compilation->first_error);
         while (length > 0 && compilation->first_error[length - 1] == '\n') compilation->first_error[--length] = 0;
     }
+    sl_text_append(&compilation->diagnostics, "%s", text.data);
     sl_host_diagnostic(compilation->host, text.data);
 }
 
@@ -36,6 +37,7 @@ sl_status sl_compilation_begin(sl_compilation *compilation, sluice_context *host
     }
     compilation->context = sl_context_create(allocator, &compilation->sink);
     if (!compilation->context) sl_out_of_memory();
+    sl_text_init(&compilation->diagnostics, compilation->arena);
     sl_arena_on_destroy(compilation->arena, destroy_context, compilation->context);
     sl_status status = NULL;
     const char *target = options->target ? options->target : "host";
@@ -223,7 +225,7 @@ sl_status sl_compilation_lower(sl_compilation *compilation) {
 }
 
 /* NULL: no cache. */
-static const char *cache_folder(sl_compilation *compilation) {
+const char *sl_compilation_cache_folder(sl_compilation *compilation) {
     const char *folder = compilation->options->cache_dir;
     if (!folder || strcmp(folder, "default") != 0) return folder;
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -232,30 +234,9 @@ static const char *cache_folder(sl_compilation *compilation) {
     return NULL;
 }
 
-static void codegen_options(sl_compilation *compilation, sl_codegen_options *codegen) {
-    *codegen = (sl_codegen_options){.machine = &compilation->machine, .cache_dir = cache_folder(compilation), .timing = compilation->options->timing != 0,
+void sl_compilation_codegen_options(sl_compilation *compilation, sl_codegen_options *codegen) {
+    *codegen = (sl_codegen_options){.machine = &compilation->machine, .cache_dir = sl_compilation_cache_folder(compilation), .timing = compilation->options->timing != 0,
                                     .print = compilation->options->print, .print_self = compilation->options->print_self};
-}
-
-sl_status sl_compilation_program(sl_compilation *compilation, sluice_program **program) {
-    sl_machine host;
-    sl_guard guard;
-    if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory to generate code");
-    sl_machine_detect(compilation->arena, &host);
-    const char *lacking = sl_machine_lacks(&compilation->machine, &host);
-    sl_status status;
-    if (lacking) status = SL_ERROR(SL_UNSUPPORTED, "code for target '%s' can't run here: this CPU lacks %s", compilation->options->target, lacking);
-    else {
-        sl_codegen_options codegen;
-        codegen_options(compilation, &codegen);
-        status = sl_codegen_jit(compilation->module, &codegen, sl_host_allocator(compilation->host), compilation->arena, program);
-    }
-    sl_guard_leave(&guard);
-    if (!status) {
-        compilation->arena = NULL;   /* the program's now */
-        sl_program_set_context(*program, compilation->host);
-    }
-    return status ? sl_compilation_explain(compilation, status) : NULL;
 }
 
 sl_status sl_compilation_text(sl_compilation *compilation, const char *kind, const char **result) {
@@ -270,7 +251,7 @@ sl_status sl_compilation_text(sl_compilation *compilation, const char *kind, con
         sl_module_print(&text, compilation->module, &print);
     } else if (strcmp(kind, "llvm") == 0 || strcmp(kind, "asm") == 0) {
         sl_codegen_options codegen;
-        codegen_options(compilation, &codegen);
+        sl_compilation_codegen_options(compilation, &codegen);
         status = sl_codegen_text(compilation->module, &codegen, kind[0] == 'a', &text);
     } else {
         status = SL_ERROR(SL_INVALID_ARGUMENT, "unknown kind of text '%s'; known are ir, llvm and asm", kind);
@@ -292,9 +273,7 @@ static sl_status compile(sluice_context *context, const char *path, const void *
     sluice_compile_options_init(&defaults);
     sl_compilation compilation;
     SL_TRY(sl_compilation_begin(&compilation, context, options ? options : &defaults));
-    sl_status status = sl_compilation_load(&compilation, path, data, size);
-    if (!status) status = sl_compilation_lower(&compilation);
-    if (!status) status = sl_compilation_program(&compilation, program);
+    sl_status status = sl_compilation_program(&compilation, path, data, size, program);
     sl_compilation_end(&compilation);
     return status;
 }
@@ -309,6 +288,21 @@ sluice_code sluice_compile_memory(sluice_context *context, const char *name, con
     if (!context || !name || !data || !program) return SLUICE_INVALID_ARGUMENT;
     *program = NULL;
     return sl_host_fail(context, compile(context, name, data, size, options, program));
+}
+
+sluice_code sluice_compile_program(sluice_context *context, const char *path, const char *output, const char *header, const char *name,
+                                   const sluice_compile_options *options) {
+    if (!context || !path || !output) return SLUICE_INVALID_ARGUMENT;
+    sluice_compile_options defaults;
+    sluice_compile_options_init(&defaults);
+    sl_compilation compilation;
+    sl_status status = sl_compilation_begin(&compilation, context, options ? options : &defaults);
+    if (status) return sl_host_fail(context, status);
+    status = sl_compilation_load(&compilation, path, NULL, 0);
+    if (!status) status = sl_compilation_lower(&compilation);
+    if (!status) status = sl_compilation_write(&compilation, output, header, name);
+    sl_compilation_end(&compilation);
+    return sl_host_fail(context, status);
 }
 
 sluice_code sluice_compile_text(sluice_context *context, const char *path, const char *kind, const sluice_compile_options *options, char **result) {

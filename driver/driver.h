@@ -19,6 +19,7 @@ typedef struct sl_compilation {
     sl_machine machine;
     sl_model *model;                 /* NULL for text IR */
     sl_module *module;
+    sl_text diagnostics;             /* all that was reported, rendered */
 } sl_compilation;
 
 /* Starts; on failure nothing is left. sl_compilation_end frees all that was not handed on (set arena to NULL after handing it to a program). */
@@ -28,7 +29,15 @@ void sl_compilation_end(sl_compilation *compilation);
 SL_MUST_USE sl_status sl_compilation_load(sl_compilation *compilation, const char *path, const void *data, size_t size);
 /* Runs options->pipeline, or the default one. */
 SL_MUST_USE sl_status sl_compilation_lower(sl_compilation *compilation);
-SL_MUST_USE sl_status sl_compilation_program(sl_compilation *compilation, sluice_program **program);
+/* Model file (or data) to a program of this process, all steps: from the cache when it is there, else compiled and stored. A program file is loaded. */
+SL_MUST_USE sl_status sl_compilation_program(sl_compilation *compilation, const char *path, const void *data, size_t size, sluice_program **program);
+/* The last step alone, from the lowered module; no cache. */
+SL_MUST_USE sl_status sl_compilation_generate(sl_compilation *compilation, sluice_program **program);
+/* Parts of it, for the driver's own files. NULL: no cache. */
+const char *sl_compilation_cache_folder(sl_compilation *compilation);
+void sl_compilation_codegen_options(sl_compilation *compilation, sl_codegen_options *codegen);
+/* The lowered module as a program file or object: see sluice_compile_program. */
+SL_MUST_USE sl_status sl_compilation_write(sl_compilation *compilation, const char *output, const char *header, const char *name);
 /* kind: ir, llvm, asm. The text lives in the compilation's arena. */
 SL_MUST_USE sl_status sl_compilation_text(sl_compilation *compilation, const char *kind, const char **text);
 /* Adds the first error's words to a status that only says that something failed. */

@@ -15,7 +15,7 @@ enum {
 };
 #define SL_READ_LARGEST_DENSE (INT64_C(1) << 31)   /* bytes that a sparse tensor may expand to */
 
-typedef struct sl_side_file { const char *name; const uint8_t *data; int64_t size; } sl_side_file;
+typedef struct sl_side_file { const char *name, *path; const uint8_t *data; int64_t size; } sl_side_file;
 
 /* One tensor of a safetensors file. */
 typedef struct sl_safetensor { const char *name; sl_element element; int rank; int64_t shape[SL_MAX_RANK]; const uint8_t *data; int64_t size; } sl_safetensor;

@@ -135,6 +135,7 @@ static const struct { const char *magic; int length, offset; const char *what; }
     {"\x89HDF", 4, 0, "an HDF5 file (a Keras model?); convert it to ONNX first"},
     {"ORTM", 4, 4, "an ONNX Runtime model (.ort); use the .onnx file that it was made from"},
     {"\x7f" "ELF", 4, 0, "a program or library"},
+    {"SLUICE-PROGRAM\r\n", 16, 0, "a compiled program; `sluice run` takes it as it is"},
     {"\x89PNG", 4, 0, "an image"},
     {"\x93NUMPY", 6, 0, "a NumPy array"},
     {"\x1f\x8b", 2, 0, "compressed with gzip; unpack it first"},
@@ -204,6 +205,10 @@ static sl_status read_memory(sl_context *context, sl_arena *arena, const char *p
     }
     SL_TRY(sl_reader_finish(&reader, "model"));
     if (!read) return SL_ERROR(SL_INTERNAL, "model '%s' can't be read", reader.path);
+    const char **paths = SL_NEW_ARRAY(arena, const char *, reader.side_files.count + 1);
+    for (size_t i = 0; i < reader.side_files.count; i++)
+        if (reader.side_files.data[i].data) paths[result->side_file_count++] = reader.side_files.data[i].path;
+    result->side_files = paths;
     *model = result;
     return NULL;
 }

@@ -41,6 +41,7 @@ const sl_side_file *sl_side_file_open(sl_reader *reader, const sl_place *place, 
         sl_reader_error(reader, place, "side file '%s': %s", name, problem);
         return NULL;
     }
+    file.path = sl_arena_strdup(reader->arena, resolved);
     sl_status status = sl_file_map(reader->arena, resolved, &file.data, &file.size);
     if (status) {
         sl_reader_error(reader, place, "side file '%s': %s", name, sl_status_message(status));

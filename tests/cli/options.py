@@ -69,7 +69,7 @@ def case_wrong_command_lines(bench):
         (["run", m, "--frob"], "unknown option '--frob'; see `sluice run --help`"), (["ops", "--repeat", "2"], "unknown option '--repeat'"), (["run", m, "--input"], "--input needs NAME=FILE"),
         (["run", m, "--repeat", "0"], "at least 1, not '0'"), (["run", m, "--repeat=many"], "'many'"), (["run", m, "--repeat", "99999999999999999999"], "'99999999999999999999'"),
         (["run", m, "--rtol", "-1"], "--rtol needs a non-negative number"), (["run", m, "--report=yes"], "--report takes no value"), (["compile", m, "--emit=fortran"], "'fortran'"),
-        (["compile", m, "-o", "x"], "-o needs --emit"), (["compile", m, "--format", "xml"], "unknown format 'xml'"), (["compile", m, "--target", "z80"], "unknown target 'z80'"),
+        (["compile", m, "-o", "x"], "files that end in .slp"), (["compile", m, "--header", "x"], "--header goes with"), (["compile", m, "-o", "x.slp", "--header", "x.h"], "write one (-o model.o)"), (["compile", m, "--format", "xml"], "unknown format 'xml'"), (["compile", m, "--target", "z80"], "unknown target 'z80'"),
         (["compile", m, "--passes", "simplify,frob"], "there is no pass 'frob'"), (["compile", m, "--print-after", "frob"], "there is no pass 'frob'"),
         (["compile", m, "--shape", "n"], "'n' is no binding"), (["compile", m, "--shape", "n=-2"], "'n=-2' is no binding"), (["compile", m, "--shape", "n=x"], "'n=x' is no binding"),
         (["compile", m, "--shape", "frob=[2]"], "no tensor input 'frob'"), (["compile", m, "--shape", "x=[2"], "no list of numbers"),

@@ -507,7 +507,7 @@ static void run(sluice_context *host, sl_compilation *compilation, const uint8_t
     status = sl_compilation_lower(compilation);
     FUZZ_CHECK(!status, "lowering fails: %s\n%s", sl_status_message(status), source);
     sluice_program *program = NULL;
-    status = sl_compilation_program(compilation, &program);
+    status = sl_compilation_generate(compilation, &program);
     FUZZ_CHECK(!status, "code generation fails: %s\n%s", sl_status_message(status), source);
     sluice_session_options session_options;
     sluice_session_options_init(&session_options);

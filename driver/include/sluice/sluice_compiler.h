@@ -14,7 +14,8 @@ typedef struct sluice_compile_options {
     const char *target;           /* host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, or an LLVM CPU name with features */
     int32_t threads;              /* tune for so many; 0: the machine's */
     const char *const *bindings;  /* "batch=8" (symbol) or "x=1,3,224,224" (input); NULL-terminated, may be NULL */
-    const char *cache_dir;        /* object cache; NULL: none; "default": $XDG_CACHE_HOME/sluice or ~/.cache/sluice */
+    const char *cache_dir;        /* cache of programs and kernels; NULL: none; "default": $XDG_CACHE_HOME/sluice or ~/.cache/sluice */
+    int64_t cache_limit;          /* bytes that the cache may take; the least recently used goes first. 0: 8 GiB */
     const char *pipeline;         /* passes; NULL: the default pipeline */
     const char *print_before, *print_after;   /* pass names or "all": printed to `print` */
     int32_t print_changed;        /* print after passes that changed something */
@@ -30,11 +31,15 @@ typedef struct sluice_compile_options {
 } sluice_compile_options;
 SLUICE_API void sluice_compile_options_init(sluice_compile_options *options);
 
-/* Compiles a model file for this process. */
+/* Compiles a model file for this process; with a cache folder the program is taken from there when it was compiled before. A compiled program (.slp) is loaded. */
 SLUICE_API sluice_code sluice_compile_file(sluice_context *context, const char *path, const sluice_compile_options *options, sluice_program **program);
 /* The same from memory; `name` stands for the path in messages and finds side files. */
 SLUICE_API sluice_code sluice_compile_memory(sluice_context *context, const char *name, const void *data, size_t size,
                                              const sluice_compile_options *options, sluice_program **program);
+/* Compiles to a file: a program that sluice_program_load reads (`output` ends in .slp), or an object that holds one, to be linked (.o); for any target. The object has
+ * symbols <name>_program and <name>_program_end; `header` (may be NULL) is written beside it and declares <name>_load. `name` NULL: from the output's name. */
+SLUICE_API sluice_code sluice_compile_program(sluice_context *context, const char *path, const char *output, const char *header, const char *name,
+                                              const sluice_compile_options *options);
 /* Compiles to text: "ir" (kernel IR), "llvm" or "asm". The text belongs to the caller: sluice_text_free. */
 SLUICE_API sluice_code sluice_compile_text(sluice_context *context, const char *path, const char *kind, const sluice_compile_options *options, char **text);
 SLUICE_API void sluice_text_free(char *text);

@@ -86,6 +86,7 @@ typedef struct sl_model {
     int opset_count; const sl_opset *opsets;
     sl_graph *graph;
     int function_count; const sl_graph_function *functions;
+    int side_file_count; const char *const *side_files;   /* resolved paths of the other files that were read */
 } sl_model;
 
 typedef enum sl_model_format { SL_FORMAT_AUTO, SL_FORMAT_JSON_GRAPH, SL_FORMAT_ONNX_JSON, SL_FORMAT_ONNX } sl_model_format;
