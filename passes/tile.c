@@ -3,6 +3,7 @@
  *
  * Strategies, tried in this order; each either replaces the op or leaves it alone:
  *   attention     one pass over the keys (tile_attention.c)
+ *   depthwise     convolutions with weights of their own for each channel (tile_depthwise.c)
  *   contraction   register tiles (tile_contract.c; packing in tile_pack.c and pack.c, what follows the sum in tile_epilogue.c)
  *   rows          reductions with shared rows (tile_rows.c)
  *   pointwise     vector loops (tile_pointwise.c)
@@ -28,7 +29,7 @@ static void dissolve(sl_pass_context *pass, sl_op *group, const char *why) {
 }
 
 static bool tile_nest(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
-    return tile_try_attention(pass, op) || tile_try_contract(pass, cache, op) || tile_try_rows(pass, op) || tile_try_loops(pass, op) || (sl_nest_is_generic(op) && tile_try_general(pass, op));
+    return tile_try_attention(pass, op) || tile_try_depthwise(pass, op) || tile_try_contract(pass, cache, op) || tile_try_rows(pass, op) || tile_try_loops(pass, op) || (sl_nest_is_generic(op) && tile_try_general(pass, op));
 }
 
 /* Pure constants inside of a group's region are no nests: they move out in front of it. */

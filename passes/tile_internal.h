@@ -212,6 +212,9 @@ double tile_estimate(sl_expr expr);
 /* Whether a guard is needed for reading position `index` of a dimension of extent `dim`. */
 bool tile_proves_inside(tile_kernel *k, sl_expr index, sl_expr dim, const sl_expr *extents, int loops);
 
+/* Whether 0 times any element of the tensor is 0: integers, and constants without NaN or infinity. */
+bool tile_is_finite(const sl_value *tensor);
+
 /* Constants packed so far, so that a weight used twice in one way is packed once. */
 typedef struct tile_packed { sl_attr source, packed; uint64_t layout; } tile_packed;
 typedef struct tile_cache { SL_VEC(tile_packed) packed; } tile_cache;
@@ -232,6 +235,7 @@ sl_op *tile_maker(const sl_value *value);                       /* the nest that
 bool tile_try_loops(sl_pass_context *pass, sl_op *op);          /* tile_pointwise.c: all nests elementwise */
 bool tile_try_attention(sl_pass_context *pass, sl_op *op);      /* tile_attention.c: groups of that kind */
 bool tile_try_rows(sl_pass_context *pass, sl_op *op);           /* tile_rows.c */
+bool tile_try_depthwise(sl_pass_context *pass, sl_op *op);      /* tile_depthwise.c */
 bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op);   /* tile_contract.c */
 bool tile_try_general(sl_pass_context *pass, sl_op *op);        /* tile_general.c: any lone nest */
 bool tile_call(sl_pass_context *pass, sl_op *op, bool *ok);     /* tile_call.c: whole-tensor ops; false when `op` is none. ok: no error */

@@ -255,7 +255,13 @@ static void pass_done(tile_kernel *k, rows *r, const row_pass *pass) {
 
 /* ---- trimming ---- */
 
-/* Whether a read outside leaves the running value as it is. */
+static const sl_value *factor_of(const sl_op *fma, int i) {
+    const sl_value *factor = sl_op_operand(fma, i);
+    while (sl_value_op(factor) && sl_op_get_kind(sl_value_op(factor)) == SL_OP_arith_cast) factor = sl_op_operand(sl_value_op(factor), 0);
+    return factor;
+}
+
+/* Whether a read outside leaves the running value as it is. A zero does so in a product when the other factor is finite. */
 static bool outside_is_identity(const sl_op *nest, int operand) {
     sl_attr outside = sl_nest_outside(nest, operand);
     if (sl_op_result_count(nest) != 1) return false;
@@ -265,10 +271,10 @@ static bool outside_is_identity(const sl_op *nest, int operand) {
     while (term && sl_value_op(term) && sl_op_get_kind(sl_value_op(term)) == SL_OP_arith_cast) term = sl_op_operand(sl_value_op(term), 0);
     if (combiner == SL_COMBINE_FMA) {
         sl_op *fma = sl_value_op(sl_nest_yielded(nest, 0));
-        for (int i = 0; i < 2; i++) {
-            sl_value *factor = sl_op_operand(fma, i);
-            while (sl_value_op(factor) && sl_op_get_kind(sl_value_op(factor)) == SL_OP_arith_cast) factor = sl_op_operand(sl_value_op(factor), 0);
-            if (factor == argument && value == 0) return true;
+        for (int i = 0; i < 2 && value == 0; i++) {
+            if (factor_of(fma, i) != argument) continue;
+            for (int o = 0; o < sl_op_operand_count(nest); o++)
+                if (factor_of(fma, 1 - i) == sl_nest_argument(nest, o) && tile_is_finite(sl_op_operand(nest, o))) return true;
         }
         return false;
     }

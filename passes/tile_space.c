@@ -150,6 +150,16 @@ void tile_collect_write(tile_kernel *k, tile_space *space, sl_value *result, con
     add_access(k, space, (tile_access){.tensor = result, .offset = tile_offset(k, type, positions), .store = true, .element = sl_type_element(type)});
 }
 
+bool tile_is_finite(const sl_value *tensor) {
+    sl_attr data = sl_value_constant(tensor);
+    if (!sl_element_is_float(sl_type_element(sl_value_type(tensor)))) return true;
+    if (!data) return false;
+    int64_t count = sl_attr_data_is_splat(data) ? 1 : sl_type_static_count(sl_value_type(tensor));
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(sl_attr_data_float(data, i))) return false;
+    return true;
+}
+
 /* ---- collapsing ---- */
 
 static bool coefficient_of(tile_kernel *k, sl_expr expr, int loop, sl_expr *coefficient) {

@@ -19,6 +19,7 @@ typedef struct fixture {
     int threads, constants_from;             /* inputs from here on become constants */
     const char *name;
     double tolerance;
+    int spoiled;                             /* input with NaN, infinities, denormals, -0 among its elements, or -1 */
     sl_module *module;
     sl_builder builder;
     sl_block *body;
@@ -44,7 +45,7 @@ static bool ok(fixture *f, sl_status status) {
 /* ---- building ---- */
 
 static void begin(fixture *f, const char *name) {
-    f->name = name, f->tolerance = 1e-4;
+    f->name = name, f->tolerance = 1e-4, f->spoiled = -1;
     f->module = sl_module_create(f->context);
     sl_builder top = sl_builder_at_end(f->module, sl_module_body(f->module));
     sl_named_attr attr = {"sym_name", sl_attr_string(f->context, "main")};
@@ -153,6 +154,12 @@ static void fill(fixture *f, sl_tensor *x) {
     }
 }
 
+static void spoil(sl_tensor *x) {
+    const double specials[] = {NAN, INFINITY, -INFINITY, 1e-40, -1e-40, -0.0, 3e38, -3e38};
+    for (int64_t i = 0, n = sl_tensor_count(x); i < n; i++)
+        if (rand() % 40 == 0) sl_element_store_float(x->element, x->data, i, specials[rand() % 8]);
+}
+
 static void compare(fixture *f, const sl_tensor *want, const DLTensor *got) {
     int bad = 0;
     if (got->ndim != want->rank) bad = 1;
@@ -196,6 +203,7 @@ static void finish(fixture *f, int outputs, sl_value *const *values) {
         for (int d = 0; d < sl_type_rank(type); d++) CHECK(sl_expr_evaluate(sl_type_dim(type, d), symbol_value, f, &dims[d]));
         in[i] = sl_tensor_alloc(f->arena, sl_type_element(type), sl_type_rank(type), dims);
         fill(f, in[i]);
+        if (i == f->spoiled) spoil(in[i]);
     }
     bool good = ok(f, sl_module_verify(f->module)) && ok(f, sl_eval_function(f->module, "main", f->arena, &evaluation, inputs, (const sl_tensor *const *)in, outputs, want));
     for (int i = f->constants_from; i < inputs; i++) {
@@ -242,6 +250,21 @@ static void case_conv(fixture *f, bool nhwc, int64_t n, int64_t c, int64_t size,
     sl_value *bias = nhwc ? input32(f, DIMS(m)) : input32(f, DIMS(m, 1, 1));
     y = binary(f, SL_OP_arith_add, y, like(f, bias, y));
     finish1(f, binary(f, SL_OP_arith_max, y, number(f, 0, y)));
+}
+
+/* Depthwise, channels last; bit by bit (a single channel is no depthwise convolution: it may be summed by lanes). epilogue 1: bias and a clamp; 2: a costly one. */
+static void case_depthwise(fixture *f, int64_t n, int64_t channels, int64_t height, int64_t width, int64_t taps, int64_t stride, int64_t dilation, int64_t pad, int epilogue, int spoiled) {
+    begin(f, sl_arena_printf(f->arena, "depthwise %ldx%ld, %ld channels, taps %ld, stride %ld, dilation %ld, pad %ld, epilogue %d%s", (long)height, (long)width, (long)channels, (long)taps,
+                             (long)stride, (long)dilation, (long)pad, epilogue, spoiled >= 0 ? ", specials" : ""));
+    f->tolerance = epilogue == 2 || channels == 1 ? 1e-5 : 0, f->spoiled = spoiled;
+    sl_value *operands[2] = {input32(f, DIMS(n, height, width, channels)), input32(f, DIMS(taps, taps, 1, channels))};
+    sl_named_attr attrs[6] = {{"strides", INTS(f, stride, stride)}, {"dilations", INTS(f, dilation, dilation)}, {"pads_low", INTS(f, pad, pad)}, {"pads_high", INTS(f, pad, pad)},
+                              {"groups", sl_attr_int(f->context, channels)}, {"layout", text(f, "nhwc")}};
+    sl_value *y = build(f, SL_OP_tensor_conv, 2, operands, 6, attrs);
+    if (epilogue) y = binary(f, SL_OP_arith_add, y, like(f, input32(f, DIMS(channels)), y));
+    if (epilogue == 1) y = binary(f, SL_OP_arith_min, binary(f, SL_OP_arith_max, y, number(f, 0, y)), number(f, 0.5, y));
+    if (epilogue == 2) y = binary(f, SL_OP_arith_mul, y, unary(f, SL_OP_arith_erf, y));
+    finish1(f, y);
 }
 
 static void case_pool(fixture *f, const char *kind, bool nhwc, int64_t channels) {
@@ -386,6 +409,37 @@ static void convolutions(fixture *f) {
     case_conv(f, false, -1, 20, 9, 40, 3, 2, 1, 1, 20);
 }
 
+/* Rows of one to three tiles and a remainder, channels around the vector, windows that lie outside for a part and for the most part. */
+static void depthwise(fixture *f) {
+    static const int64_t widths[] = {1, 2, 7, 13, 14, 15, 28, 29, 41, 43, 58}, channels[] = {1, 3, 8, 16, 17, 32, 47, 64, 100};
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        int64_t c = channels[i % (sizeof(channels) / sizeof(channels[0]))], w = widths[i];
+        case_depthwise(f, 2, c, 5, w, 3, 1, 1, 1, (int)(i % 3), -1);
+        if (i & 1) case_depthwise(f, 1, c, 6, 2 * w, 3, 2, 1, 1, 1, 0);
+        else case_depthwise(f, 1, c + 1, 4, w, 5, 1, 1, 2, 1, 0);
+    }
+    for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+        if (i % 3 == 0) case_depthwise(f, 1, channels[i], 9, 21, 3, 1, 2, 2, 1, 0);
+        if (i % 3 == 1) case_depthwise(f, 1, channels[i], 9, 33, 3, 1, 6, 6, 0, 0);
+        if (i % 3 == 2) case_depthwise(f, 1, channels[i], 9, 12, 7, 3, 1, 0, 1, -1);
+        if (i & 1) case_depthwise(f, 1, channels[i], 3, 4, 3, 1, 1, 4, 1, 0);
+    }
+    case_depthwise(f, 1, 32, 20, 120, 3, 1, 1, 1, 1, 0);
+    case_depthwise(f, 1, 32, 20, 65, 3, 1, 18, 18, 1, -1);
+    case_depthwise(f, 1, 32, 9, 14, 3, 1, 1, 1, 0, 1);      /* infinite weights meet the zeros around the image */
+    f->symbols[0] = 3, f->symbols[1] = 40, f->symbols[2] = 19;
+    case_depthwise(f, -1, 24, 8, 16, 3, 1, 1, 1, 1, -1);
+    case_depthwise(f, -1, 24, -3, 16, 3, 2, 1, 1, 1, -1);
+    case_depthwise(f, 1, 24, 8, -3, 3, 2, 1, 1, 1, -1);
+}
+
+/* Weights that come at run time. */
+static void depthwise_unknown(fixture *f) {
+    case_depthwise(f, 2, 32, 6, 15, 3, 1, 1, 1, 1, 0);
+    case_depthwise(f, 1, 17, 6, 9, 3, 2, 1, 1, 0, 1);
+    case_depthwise(f, 1, 48, 9, 30, 3, 1, 1, 0, 1, -1);
+}
+
 static void row_groups(fixture *f) {
     static const int64_t lengths[] = {1, 8, 10, 16, 17, 100, 300};
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
@@ -419,6 +473,7 @@ static void narrow_elements(fixture *f) {
 static void all(fixture *f) {
     contractions(f);
     convolutions(f);
+    depthwise(f);
     row_groups(f);
     f->symbols[0] = 7, f->symbols[1] = 37;
     case_pointwise(f, SL_ELEMENT_f32, -1, -2);
@@ -455,6 +510,8 @@ int main(void) {
     on_machine("host", 1, MAX_INPUTS, contractions);
     on_machine("x86-64-v3", 2, 1, contractions);
     on_machine("x86-64-v3", 1, MAX_INPUTS, convolutions);
+    on_machine("x86-64-v3", 1, 1, depthwise);
+    on_machine("host", 2, MAX_INPUTS, depthwise_unknown);
     on_machine("x86-64-v3", 2, MAX_INPUTS, attentions);
     on_machine("x86-64", 1, 1, row_groups);
     return check_result();
