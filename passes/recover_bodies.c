@@ -124,6 +124,7 @@ static bool add_tensor(sl_bodies *bodies, sl_value *value, int axis, int experts
 /* What is needed of a value and no member computes: a row tensor, when rows run along it. */
 static bool add_entering(sl_bodies *bodies, sl_value *value, const sl_member *need) {
     const sl_row_source *source = source_of(bodies, value);
+    if (source && need->rows < 0) return bodies->trouble = "a body mixes rows", false;
     if (source) return add_tensor(bodies, source->source, source->axis, -1, 0);
     if (need->rows < 0 || member_of(bodies, sl_value_op(value))) return true;
     if (sl_type_dim(sl_value_type(value), need->rows) != bodies->rows) return bodies->trouble = "a body reads rows that are not those of the routing", false;

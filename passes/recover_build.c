@@ -3,6 +3,7 @@
  * Keys come from the picks themselves where every gate follows the same ones (TopK's or ArgMax' positions). Otherwise each branch gets a column: its number where its gate is not 0, else -1. The
  * latter is right for any gate: what is multiplied by 0 is left out. */
 #include "recover.h"
+#include "shape_map.h"
 
 #include <string.h>
 
@@ -69,7 +70,7 @@ void sl_recover_sweep(sl_pass_context *pass, sl_op *op) {
         for (size_t i = 0; i < work.count; i++) again |= work.data[i] == value;
         if (again) continue;
         made = sl_value_op(value);
-        if (!made || !sl_op_has_trait(made, SL_TRAIT_PURE) || sl_op_region_count(made)) continue;
+        if (!made || !sl_op_has_trait(made, SL_TRAIT_PURE) || sl_op_region_count(made) || sl_op_may_bind(made)) continue;    /* simplify knows whether a size is still needed */
         bool used = false;
         for (int i = 0; i < sl_op_result_count(made); i++) {
             used |= sl_value_has_uses(sl_op_result(made, i));
