@@ -70,9 +70,11 @@ typedef struct sl_bodies {
     int branches;
     SL_VEC(sl_body_root) roots;
     SL_VEC(sl_row_source) sources;
+    SL_VEC(sl_row_source) stacks;       /* value: for each row, along axis 0, the slice of `source` that belongs to its branch */
     SL_VEC(sl_member) members;          /* last first */
     SL_VEC(sl_row_tensor) tensors;
     uint32_t *index;                    /* by op id: number of the member plus one */
+    bool *by_branch;                    /* by op id: depends on a stack; NULL without any */
     size_t capacity;
     sl_expr rows;                       /* their number */
     bool loosely;                       /* gather whatever only the form reads, row by row or not: to see whether there is work in it */
@@ -116,5 +118,6 @@ void sl_recover_replace(sl_pass_context *pass, sl_op *op, sl_value *value);
 bool sl_recover_select(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_dense(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_loop(sl_pass_context *pass, sl_op *op, bool *failed);
+bool sl_recover_gathered(sl_pass_context *pass, sl_op *op, bool *failed);
 
 #endif

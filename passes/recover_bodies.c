@@ -45,6 +45,39 @@ static const sl_row_source *source_of(const sl_bodies *bodies, const sl_value *v
     return NULL;
 }
 
+/* ---- stacks ---- */
+
+static const sl_row_source *stack_of(const sl_bodies *bodies, const sl_value *value) {
+    for (size_t i = 0; i < bodies->stacks.count; i++)
+        if (bodies->stacks.data[i].value == value) return &bodies->stacks.data[i];
+    return NULL;
+}
+
+/* The axis of rows along which a value is the same within each branch, since it is made of stacks alone; -1. */
+static int stack_axis(const sl_bodies *bodies, const sl_value *value) {
+    const sl_op *op = sl_value_op(value);
+    if (!bodies->stacks.count || !op) return -1;
+    const sl_row_source *stack = stack_of(bodies, value);
+    if (stack) return stack->axis;
+    sl_op_kind kind = sl_op_get_kind(op);
+    if ((kind != SL_OP_tensor_reshape && kind != SL_OP_tensor_transpose && kind != SL_OP_arith_cast) || sl_op_operand_count(op) != 1) return -1;
+    int axis = stack_axis(bodies, sl_op_operand(op, 0));
+    for (int d = 0; axis >= 0 && d < sl_type_rank(sl_value_type(value)); d++)
+        if (sl_recover_axis(op, 0, d) == axis) return d;
+    return -1;
+}
+
+/* Which ops depend on stacks: only those are different from branch to branch. */
+static void mark_by_branch(sl_bodies *bodies, sl_op *last) {
+    if (!bodies->stacks.count) return;
+    bodies->by_branch = SL_NEW_ARRAY(bodies->pass->scratch, bool, (size_t)sl_module_op_count(bodies->pass->module) + 1);
+    for (sl_op *op = sl_block_first(sl_op_block(last)); op && op != last; op = sl_op_next(op)) {
+        bool found = sl_op_result_count(op) == 1 && stack_of(bodies, sl_op_result(op, 0));
+        for (int i = 0; i < sl_op_operand_count(op) && !found; i++) found = sl_value_op(sl_op_operand(op, i)) && bodies->by_branch[sl_op_id(sl_value_op(sl_op_operand(op, i)))];
+        bodies->by_branch[sl_op_id(op)] = found;
+    }
+}
+
 /* ---- members ---- */
 
 /* A stack of what single branches made: a concat along the axis of experts. */
@@ -64,6 +97,10 @@ static sl_member demand(const sl_bodies *bodies, const sl_member *member, int op
         return need;
     }
     if (member->rows >= 0) need.rows = sl_recover_axis(member->op, operand, member->rows);
+    if (need.rows >= 0 && stack_axis(bodies, sl_op_operand(member->op, operand)) == need.rows) {
+        need.experts = need.rows, need.rows = SL_AXIS_WHOLE;
+        return need;
+    }
     if (member->experts >= 0) need.experts = sl_recover_axis(member->op, operand, member->experts);
     return need;
 }
@@ -85,9 +122,9 @@ static bool needed(sl_bodies *bodies, sl_op *op, sl_member *need) {
             if (root->user == user && root->operand == sl_use_index(use)) found = (sl_member){user, root->side, root->rows, root->experts}, hit = true;
         }
         if (bodies->loosely) found.rows = 0;
-        if (!hit || found.rows < 0 || (any && !same_demand(&found, need))) return false;
+        if (!hit || (found.rows < 0 && found.experts < 0) || (any && !same_demand(&found, need))) return false;
         /* Without an axis of experts what every branch reads is the same for all: computed once, for all rows. */
-        if (found.side == SL_SIDE_EVERY && found.experts < 0) return false;
+        if (found.side == SL_SIDE_EVERY && found.experts < 0 && !(bodies->by_branch && bodies->by_branch[sl_op_id(op)])) return false;
         *need = found;
         any = true;
     }
@@ -102,11 +139,11 @@ static bool fits(const sl_bodies *bodies, const sl_member *member) {
     if (!sl_op_has_trait(op, SL_TRAIT_PURE) || sl_op_region_count(op) || !sl_op_operand_count(op) || !sl_type_is_tensor(type) || !sl_type_is_ranked(type)) return false;
     if (bodies->loosely) return true;
     if (member->experts >= 0 && (kind == SL_OP_tensor_conv || kind == SL_OP_tensor_pool)) return false;
-    bool any = kind == SL_OP_tensor_broadcast;
+    bool any = kind == SL_OP_tensor_broadcast && member->rows >= 0;
     for (int i = 0; i < sl_op_operand_count(op); i++) {
         sl_member need = demand(bodies, member, i);
         if (need.rows == SL_AXIS_MIXED || need.experts == SL_AXIS_MIXED) return false;
-        any |= need.rows >= 0;
+        any |= need.rows >= 0 || (member->rows < 0 && need.experts >= 0);
     }
     return any;
 }
@@ -135,9 +172,10 @@ static bool add_entering(sl_bodies *bodies, sl_value *value, const sl_member *ne
 
 bool sl_bodies_gather(sl_bodies *bodies, sl_op *last) {
     int scanned = 0;
+    mark_by_branch(bodies, last);
     for (sl_op *op = sl_op_previous(last); op && scanned < SL_RECOVER_MAX_SCAN; op = sl_op_previous(op), scanned++) {
         sl_member member;
-        if (!needed(bodies, op, &member) || source_of(bodies, sl_op_result(op, 0)) || !fits(bodies, &member)) continue;
+        if (!needed(bodies, op, &member) || source_of(bodies, sl_op_result(op, 0)) || stack_of(bodies, sl_op_result(op, 0)) || !fits(bodies, &member)) continue;
         SL_PUSH(bodies->pass->scratch, &bodies->members, member);
         *slot_of(bodies, op) = (uint32_t)bodies->members.count;
     }
@@ -170,7 +208,7 @@ double sl_bodies_products(const sl_bodies *bodies) {
     for (size_t i = 0; i < bodies->members.count; i++) {
         const sl_member *member = &bodies->members.data[i];
         sl_op_kind kind = sl_op_get_kind(member->op);
-        if (kind != SL_OP_tensor_contract && kind != SL_OP_tensor_conv) continue;
+        if ((kind != SL_OP_tensor_contract && kind != SL_OP_tensor_conv) || member->rows < 0) continue;
         double count = sl_recover_row_elements(sl_value_type(sl_op_result(member->op, 0)), member->rows);
         sl_type right = sl_value_type(sl_op_operand(member->op, 1));
         if (kind == SL_OP_tensor_conv) {
@@ -250,6 +288,11 @@ static sl_value *fetch(cloning *c, sl_value *value, const sl_member *need) {
     }
     if (need->experts < 0) return value;
     sl_builder outside = sl_builder_before(c->anchor);
+    const sl_row_source *stack = stack_of(c->bodies, value);
+    if (stack) {    /* its slice, with the dims that the gathered ones have */
+        sl_type type = project(c, sl_value_type(value), -1, stack->axis);
+        return sl_recover_reshape(&outside, sl_recover_slice(&outside, stack->source, 0, c->branch), type);
+    }
     return sl_recover_slice(&outside, value, need->experts, c->branch);
 }
 
@@ -298,10 +341,68 @@ static int without_experts(const cloning *c, const sl_op *op, int experts, const
     return count;
 }
 
+/* A product whose batches are the rows, with the operand `stack` that is the same for all of them: the rows of the other one are free then. */
+static sl_value *clone_product(cloning *c, const sl_member *member, int stack, int stack_rows, sl_value *const *operands) {
+    enum { LEFT = 100, RIGHT = 200 };
+    sl_op *op = member->op;
+    sl_context *context = c->bodies->c;
+    int batches, sums, kept = 0, rank = 0, other = 1 - stack;
+    const int64_t *batch[2] = {sl_op_ints(op, "left_batch", &batches), sl_op_ints(op, "right_batch", &batches)}, *sum[2] = {sl_op_ints(op, "left_sum", &sums), sl_op_ints(op, "right_sum", &sums)};
+    int64_t new_batch[2][SL_MAX_RANK], new_sum[2][SL_MAX_RANK], perm[SL_MAX_RANK];
+    int wanted[SL_MAX_RANK], made[SL_MAX_RANK], made_count = 0;    /* dims of the result as it was, and as it comes: batches by number, free dims by operand and axis */
+    for (int i = 0; i < batches; i++) {
+        wanted[rank++] = i;
+        if (batch[stack][i] == stack_rows) continue;
+        new_batch[0][kept] = batch[other][i];
+        new_batch[1][kept++] = batch[stack][i] - (batch[stack][i] > stack_rows);
+        made[made_count++] = i;
+    }
+    for (int i = 0; i < sums; i++) new_sum[0][i] = sum[other][i], new_sum[1][i] = sum[stack][i] - (sum[stack][i] > stack_rows);
+    for (int pass = 0; pass < 2; pass++)
+        for (int from = 0; from < 2; from++) {
+            int which = pass ? from : from ? stack : other;    /* pass 0: as it comes, the other one first */
+            sl_type type = sl_value_type(sl_op_operand(op, which));
+            for (int d = 0; d < sl_type_rank(type); d++) {
+                int number = -1;
+                bool summed = false;
+                for (int i = 0; i < batches; i++)
+                    if (batch[which][i] == d) number = i;
+                for (int i = 0; i < sums; i++) summed |= sum[which][i] == d;
+                if (summed) continue;
+                if (number < 0 && pass) wanted[rank++] = (which ? RIGHT : LEFT) + d;
+                if (number < 0 && !pass) made[made_count++] = (which ? RIGHT : LEFT) + d;
+                if (number >= 0 && !pass && which == other && batch[stack][number] == stack_rows) made[made_count++] = number;
+            }
+        }
+    sl_type projected = project(c, sl_value_type(sl_op_result(op, 0)), member->rows, member->experts);
+    sl_expr dims[SL_MAX_RANK];
+    bool same = true;
+    for (int d = 0; d < rank; d++) {
+        for (int k = 0; k < rank; k++)
+            if (made[k] == wanted[d]) perm[d] = k, dims[k] = sl_type_dim(projected, d);
+        same &= perm[d] == d;
+    }
+    sl_named_attr attrs[8];
+    int count = 0;
+    for (int i = 0; i < sl_op_attr_count(op); i++) {
+        sl_attr attr = sl_op_attr_at(op, i, &attrs[count].name);
+        bool lists = !strncmp(attrs[count].name, "left_", 5) || !strncmp(attrs[count].name, "right_", 6);
+        if (!lists) attrs[count++].attr = attr;
+    }
+    attrs[count++] = (sl_named_attr){"left_batch", sl_attr_ints(context, kept, new_batch[0])};
+    attrs[count++] = (sl_named_attr){"right_batch", sl_attr_ints(context, kept, new_batch[1])};
+    attrs[count++] = (sl_named_attr){"left_sum", sl_attr_ints(context, sums, new_sum[0])};
+    attrs[count++] = (sl_named_attr){"right_sum", sl_attr_ints(context, sums, new_sum[1])};
+    sl_value *ordered[] = {operands[other], operands[stack]};
+    sl_value *product = sl_recover_op(c->b, SL_OP_tensor_contract, 2, ordered, sl_type_with_dims(context, projected, rank, dims), count, attrs);
+    sl_named_attr attr = {"perm", sl_attr_ints(context, rank, perm)};
+    return same ? product : sl_recover_op(c->b, SL_OP_tensor_transpose, 1, &product, projected, 1, &attr);
+}
+
 static sl_value *clone(cloning *c, const sl_member *member) {
     enum { MAX_OPERANDS = 64, MAX_ATTRS = 16 };
     sl_op *op = member->op;
-    int count = sl_op_operand_count(op);
+    int count = sl_op_operand_count(op), stack = -1;
     sl_type type = sl_value_type(sl_op_result(op, 0)), projected = project(c, type, member->rows, member->experts);
     if (is_stack(c->bodies, op, member->experts)) {
         sl_member need = demand(c->bodies, member, c->branch);
@@ -313,6 +414,22 @@ static sl_value *clone(cloning *c, const sl_member *member) {
         sl_member need = demand(c->bodies, member, i);
         operands[i] = fetch(c, sl_op_operand(op, i), &need);
         flow[i] = need.experts;
+        int rows = member->rows < 0 ? -1 : sl_recover_axis(op, i, member->rows);
+        if (rows < 0 || need.rows >= 0 || stack_axis(c->bodies, sl_op_operand(op, i)) != rows) continue;
+        if (sl_op_get_kind(op) == SL_OP_tensor_contract && sl_recover_axis(op, 1 - i, member->rows) >= 0 && stack_axis(c->bodies, sl_op_operand(op, 1 - i)) < 0) stack = i;
+        else {    /* the same for every row */
+            sl_type spread = project(c, sl_value_type(sl_op_operand(op, i)), rows, -1);
+            sl_expr dims[SL_MAX_RANK];
+            for (int d = 0; d < sl_type_rank(spread); d++) dims[d] = d == rows ? sl_expr_const(c->bodies->c, 1) : sl_type_dim(spread, d);
+            operands[i] = sl_recover_reshape(c->b, operands[i], sl_type_with_dims(c->bodies->c, spread, sl_type_rank(spread), dims));
+            operands[i] = sl_recover_op(c->b, SL_OP_tensor_broadcast, 1, &operands[i], spread, 0, NULL);
+        }
+        flow[i] = -1;
+    }
+    if (stack >= 0) {
+        sl_member need = demand(c->bodies, member, 1 - stack);
+        operands[1 - stack] = fetch(c, sl_op_operand(op, 1 - stack), &need);
+        return clone_product(c, member, stack, sl_recover_axis(op, stack, member->rows), operands);
     }
     if (sl_op_get_kind(op) == SL_OP_tensor_broadcast) {
         if (member->experts >= 0 && flow[0] < 0) {    /* the dim that the experts were spread along */

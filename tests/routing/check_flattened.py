@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Runs what flattened.py exported from PyTorch: outputs as ONNX Runtime has them, each expert's rows as PyTorch picks them, exact multiply-adds, and nothing left dense. The weights of the expert that no row
+picks are NaN in the files. Standard library only."""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("--sluice", "--models"):
+        parser.add_argument(name, required=True)
+    options = parser.parse_args()
+    with open(os.path.join(options.models, "cases.json")) as file:
+        cases = json.load(file)
+    failures, count = [], 0
+    files = {name[:-5] for name in os.listdir(options.models) if name.endswith(".onnx")}
+    if files != {f"{name}.{exporter}" for name in cases for exporter in ("dynamo", "legacy")}:
+        failures.append(f"models without a case, or the other way round: {sorted(files)}")
+    for name, expected in cases.items():
+        for exporter in ("dynamo", "legacy"):
+            base = os.path.join(options.models, name)
+            command = [options.sluice, "run", f"{base}.{exporter}.onnx", "--input", f"x={base}.x.npy", "--expect", f"{base}.{exporter}.npy", "--rtol", "1e-5", "--atol", "1e-5"]
+            for threads in ("1", "2"):
+                count += 1
+                run = subprocess.run(command + ["--report-json", "--deny=dense-fallback", "--threads", threads], capture_output=True, text=True)
+                if run.returncode or "remark" in run.stderr:
+                    failures.append(f"{name} {exporter}: {run.stderr}{run.stdout}")
+                    continue
+                report = json.loads(run.stdout[run.stdout.index("{"):])
+                have = [branch["rows"] for branch in report["branches"]]
+                work = report["total"]["multiply_adds"]
+                if have != expected["rows"] or work != expected["multiply_adds"]:
+                    failures.append(f"{name} {exporter}: rows {have}, multiply-adds {work}; expected {expected}")
+    for failure in failures:
+        print(failure)
+    print(f"{count - len(failures)} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""Makes tests/routing/flattened/: mixtures of experts as PyTorch's exporters write them (torch.onnx.export, both the dynamo and the older one), with inputs, ONNX Runtime's outputs and the rows that each
+expert gets according to PyTorch. Run by hand after a change here: needs torch, transformers, onnx, onnxscript, onnxruntime, numpy. The tests read only what it wrote.
+
+The last expert is never picked (the first input is always 1, and its logit has -100 of it), and in the stored files its weights are NaN: a finite output proves that they were not used. Outputs are from the same
+model before that.
+"""
+import json
+import os
+import sys
+import warnings
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+warnings.filterwarnings("ignore")
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flattened")
+T, D, H, E, K = 24, 8, 16, 4, 2
+
+
+class Expert(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(D, H), nn.Linear(H, D)
+
+    def forward(self, x):
+        return self.down(F.relu(self.up(x)))
+
+
+class Base(nn.Module):
+    picked, products = K, 2
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(D, E, bias=False)
+        self.experts = nn.ModuleList(Expert() for _ in range(E))
+
+    def poison(self):
+        for p in self.experts[E - 1].parameters():
+            p.data.fill_(float("nan"))
+
+    def picks(self, x):
+        w, i = torch.topk(self.gate(x), K, dim=-1)
+        return torch.softmax(w, -1), i
+
+    def scattered(self, x):
+        w, i = self.picks(x)
+        return torch.zeros(x.shape[0], E).scatter(1, i, w)
+
+
+# ---- experts computed for all rows, times a gate ----
+class DenseSum(Base):
+    def forward(self, x):
+        g = self.scattered(x)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            y = y + g[:, e:e + 1] * f(x)
+        return y
+
+
+class DenseStack(Base):
+    def forward(self, x):
+        return (torch.stack([f(x) for f in self.experts], 1) * self.scattered(x).unsqueeze(-1)).sum(1)
+
+
+class DenseEinsum(Base):
+    def forward(self, x):
+        return torch.einsum("ted,te->td", torch.stack([f(x) for f in self.experts], 1), self.scattered(x))
+
+
+class DenseBmm(Base):
+    def forward(self, x):
+        return torch.bmm(self.scattered(x).unsqueeze(1), torch.stack([f(x) for f in self.experts], 1)).squeeze(1)
+
+
+class DenseOneHot(Base):
+    def forward(self, x):
+        w, i = self.picks(x)
+        g = (F.one_hot(i, E).to(x.dtype) * w.unsqueeze(-1)).sum(1)
+        y = 0
+        for e, f in enumerate(self.experts):
+            y = y + f(x) * g[:, e].unsqueeze(-1)
+        return y
+
+
+class DenseThreshold(Base):    # at least the k-th largest: as many as there are
+    def forward(self, x):
+        p = torch.softmax(self.gate(x), -1)
+        g = torch.where(p >= torch.topk(p, K, dim=-1).values[:, -1:], p, torch.zeros_like(p))
+        g = g / g.sum(-1, keepdim=True)
+        y = 0
+        for e, f in enumerate(self.experts):
+            y = y + f(x) * g[:, e:e + 1]
+        return y
+
+
+class DenseEqual(Base):
+    def forward(self, x):
+        w, i = self.picks(x)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            y = y + (w * (i == e)).sum(-1, keepdim=True) * f(x)
+        return y
+
+
+class DenseSoftmax(Base):      # logits outside of the picks are -inf
+    def forward(self, x):
+        logits = self.gate(x)
+        w, i = torch.topk(logits, K, dim=-1)
+        g = torch.softmax(torch.full_like(logits, float("-inf")).scatter(1, i, w), -1)
+        return torch.einsum("ted,te->td", torch.stack([f(x) for f in self.experts], 1), g)
+
+
+class Batched(Base):
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.gate = nn.Linear(D, E, bias=False)
+        self.w1, self.b1 = nn.Parameter(torch.randn(E, D, H) * .2), nn.Parameter(torch.randn(E, H) * .1)
+        self.w2, self.b2 = nn.Parameter(torch.randn(E, H, D) * .2), nn.Parameter(torch.randn(E, D) * .1)
+
+    def poison(self):
+        for p in (self.w1, self.b1, self.w2, self.b2):
+            p.data[E - 1] = float("nan")
+
+
+class BatchedEinsum(Batched):
+    def forward(self, x):
+        h = F.gelu(torch.einsum("td,edf->etf", x, self.w1) + self.b1[:, None])
+        o = torch.einsum("etf,efd->etd", h, self.w2) + self.b2[:, None]
+        return torch.einsum("etd,te->td", o, self.scattered(x))
+
+
+class BatchedBmm(Batched):
+    def forward(self, x):
+        xs = x.repeat(E, 1).view(E, -1, D)
+        o = torch.bmm(F.gelu(torch.bmm(xs, self.w1) + self.b1[:, None]), self.w2) + self.b2[:, None]
+        return (o * self.scattered(x).transpose(0, 1).unsqueeze(-1)).sum(0)
+
+
+# ---- loops over experts ----
+class LoopIndexAdd(Base):
+    def forward(self, x):
+        w, i = self.picks(x)
+        y = torch.zeros_like(x)
+        mask = F.one_hot(i, E).permute(2, 1, 0)
+        for e, f in enumerate(self.experts):
+            k, rows = torch.where(mask[e])
+            y.index_add_(0, rows, f(x[rows]) * w[rows, k, None])
+        return y
+
+
+class LoopPut(Base):
+    def forward(self, x):
+        w, i = self.picks(x)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            rows, k = torch.where(i == e)
+            y[rows] += w[rows, k, None] * f(x[rows])
+        return y
+
+
+class LoopSwitch(Base):        # one expert a row
+    picked = 1
+
+    def forward(self, x):
+        v, i = torch.softmax(self.gate(x), -1).max(-1)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            rows = torch.where(i == e)[0]
+            y[rows] = f(x[rows])
+        return y * v[:, None]
+
+
+class LoopRows(Base):
+    def forward(self, x):
+        w, i = self.picks(x)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            sel = i == e
+            rows = sel.any(-1).nonzero().squeeze(-1)
+            y = y.index_add(0, rows, f(x[rows]) * (w * sel).sum(-1)[rows][:, None])
+        return y
+
+
+MODELS = [DenseSum, DenseStack, DenseEinsum, DenseBmm, DenseOneHot, DenseThreshold, DenseEqual, DenseSoftmax, BatchedEinsum, BatchedBmm, LoopIndexAdd, LoopPut, LoopSwitch, LoopRows]
+
+
+# ---- transformers' own blocks, with weights gathered for each row ----
+def hugging_face(name):
+    import transformers
+    if name == "mixtral":
+        from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock as block
+        config = transformers.MixtralConfig(hidden_size=D, intermediate_size=H, num_local_experts=E, num_experts_per_tok=K)
+    else:
+        from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeSparseMoeBlock as block
+        config = transformers.Qwen2MoeConfig(hidden_size=D, moe_intermediate_size=H, shared_expert_intermediate_size=H, num_experts=E, num_experts_per_tok=K)
+    config._experts_implementation = "batched_mm"
+    model = block(config)
+    for p in model.parameters():
+        nn.init.normal_(p, std=.2)
+    model.picked, model.products = K, 3
+
+    def poison():
+        for p in (model.experts.gate_up_proj, model.experts.down_proj):
+            p.data[E - 1] = float("nan")
+    model.poison = poison
+    return model
+
+
+def export(model, x, path, dynamo):
+    dynamic = {"dynamic_shapes": ({0: torch.export.Dim("rows")},)} if dynamo else {"dynamic_axes": {"x": {0: "rows"}}, "opset_version": 17}
+    torch.onnx.export(model, (x,), path, dynamo=dynamo, input_names=["x"], output_names=["y"], verbose=False, **({"external_data": False} if dynamo else {}), **dynamic)
+    proto = onnx.load(path)
+    del proto.metadata_props[:]
+    for node in proto.graph.node:
+        node.ClearField("doc_string")
+        del node.metadata_props[:]
+    for value in list(proto.graph.value_info) + list(proto.graph.input) + list(proto.graph.output) + list(proto.graph.initializer):
+        del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    onnx.save(proto, path)
+
+
+def make(name, build, cases):
+    torch.manual_seed(0)
+    model = build().eval()
+    gate = model.gate.weight.data
+    gate[E - 1] = 0
+    gate[E - 1, 0] = -100
+    x = torch.randn(T, D)
+    x[:, 0] = 1
+    rows = torch.bincount(torch.topk(x @ gate.T, model.picked, -1).indices.flatten(), minlength=E).tolist()
+    if name.startswith("hf_"):
+        x = x.reshape(2, T // 2, D)
+    for exporter in ("dynamo", "legacy"):
+        path = os.path.join(FOLDER, f"{name}.{exporter}.onnx")
+        export(model, x, path, exporter == "dynamo")
+        y = onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})[0]
+        assert np.isfinite(y).all()
+        np.save(os.path.join(FOLDER, f"{name}.{exporter}.npy"), y)
+    np.save(os.path.join(FOLDER, f"{name}.x.npy"), x.numpy())
+    with torch.no_grad():
+        model.poison()
+    for exporter in ("dynamo", "legacy"):
+        export(model, x, os.path.join(FOLDER, f"{name}.{exporter}.onnx"), exporter == "dynamo")
+    shared = T * (3 * D * H + D) if name == "hf_qwen2_moe" else 0
+    cases[name] = {"rows": rows, "multiply_adds": T * D * E + sum(rows) * model.products * D * H + shared}
+
+
+def main():
+    os.makedirs(FOLDER, exist_ok=True)
+    path = os.path.join(FOLDER, "cases.json")
+    cases = json.load(open(path)) if os.path.exists(path) else {}
+    builders = {m.__name__: m for m in MODELS}
+    builders["hf_mixtral"] = lambda: hugging_face("mixtral")
+    builders["hf_qwen2_moe"] = lambda: hugging_face("qwen2")
+    for name in sys.argv[1:] or builders:
+        make(name, builders[name], cases)
+    with open(path, "w") as file:
+        json.dump(cases, file, indent=1, sort_keys=True)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main()
