@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages=(build-essential cmake ninja-build ccache pkg-config llvm-19-dev llvm-19-tools libcjson-dev libffi-dev libprotobuf-c-dev protobuf-c-compiler python3)
-test_packages=(python3-venv)
+test_packages=(python3-venv gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 fuzz_packages=(clang-19 libclang-rt-19-dev)
 
 mode=${1:-}
