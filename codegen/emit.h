@@ -42,6 +42,7 @@ void sl_emitter_close(sl_emitter *e);
 bool sl_emit_kernel(sl_emitter *e, sl_op *func, const char *symbol, const uint8_t *shared);
 
 /* ---- emit_value.c: types, constants, values ---- */
+bool sl_emit_has(const sl_emitter *e, const char *feature);                   /* the target has it (LLVM's name, without +) */
 LLVMTypeRef sl_emit_element(sl_emitter *e, sl_element element);               /* register form of a scalar */
 LLVMTypeRef sl_emit_element_memory(sl_emitter *e, sl_element element);
 int64_t sl_emit_element_bytes(sl_element element);                            /* in memory */
@@ -101,6 +102,9 @@ LLVMValueRef sl_math_wide(sl_emitter *e, sl_op_kind kind, LLVMValueRef x, LLVMVa
 void sl_emit_memory_op(sl_emitter *e, sl_op *op);
 LLVMValueRef sl_emit_address(sl_emitter *e, sl_element element, LLVMValueRef buffer, LLVMValueRef offset);
 LLVMValueRef sl_emit_load_element(sl_emitter *e, sl_element element, LLVMValueRef address);
+
+/* ---- emit_dot.c ---- */
+void sl_emit_dot(sl_emitter *e, sl_op *op);
 
 /* ---- emit_kernel.c: structured control flow, shared with host code ---- */
 void sl_emit_block_ops(sl_emitter *e, sl_block *block);        /* all but the terminator */

@@ -13,6 +13,8 @@ static bool feature(const sl_machine *machine, const char *name) {
     return false;
 }
 
+bool sl_emit_has(const sl_emitter *e, const char *name) { return feature(e->machine, name); }
+
 static void dispose_builder(void *slot) {
     LLVMBuilderRef *builder = slot;
     if (*builder) LLVMDisposeBuilder(*builder);

@@ -171,6 +171,20 @@ bool sl_verify_kernel_shuffle(const sl_op *op) {
     return true;
 }
 
+bool sl_verify_kernel_dot(const sl_op *op) {
+    sl_type sum = operand_type(op, 0), group = operand_type(op, 1), columns = operand_type(op, 2);
+    if (!sl_type_is_vector(sum) || (sl_type_element(sum) != SL_ELEMENT_f32 && sl_type_element(sum) != SL_ELEMENT_i32)) return fail(op, "the sums must be a vector of f32 or i32", sum);
+    if (result_type(op) != sum) return fail(op, "the result must have the sums' type", result_type(op));
+    for (int i = 1; i < 3; i++) {
+        sl_type type = operand_type(op, i);
+        sl_element element = sl_type_is_vector(type) ? sl_type_element(type) : SL_ELEMENT_str;
+        bool fits = sl_type_element(sum) == SL_ELEMENT_f32 ? element == SL_ELEMENT_bf16 : sl_element_is_integer(element) && (sl_element_bits(element) == 8 || sl_element_bits(element) == 16);
+        if (!fits) return fail(op, "factors must be vectors of bf16 for sums in f32, of integers of 8 or 16 bits for i32", type);
+    }
+    if (sl_type_lanes(columns) == sl_type_lanes(sum) * sl_type_lanes(group)) return true;
+    return fail(op, "operand 2 must have as many elements as the sums have lanes times those of operand 1", columns);
+}
+
 /* ---- control ---- */
 
 static bool is_condition(sl_type type) { return sl_type_is_scalar(type) && sl_type_element(type) == SL_ELEMENT_i1; }

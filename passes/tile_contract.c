@@ -230,25 +230,28 @@ static bool pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     sl_attr source = sl_value_constant(tensor), packed = NULL;
     sl_expr offset = c->b_space.accesses.data[0].offset;
     int64_t batches = 1, panels = sl_expr_const_or(c->panels, 1);
+    sl_attr starts = NULL;
     c->packed_batch = false;
     for (int i = 0; i < c->batch_count; i++) c->packed_batch |= sl_expr_uses_loop(offset, c->batch[i]);
     if (c->packed_batch) batches = sl_expr_const_or(c->batch_extent, -1);
     if (batches < 0) return false;
-    pack_layout layout = {.batch_count = batches, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .element = c->b_element};
+    pack_layout layout = {.batch_count = batches, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element};
     layout.batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
     layout.n = offsets_of(k, c, offset, c->n_count, c->n, c->n_known, true);
     layout.k = offsets_of(k, c, offset, c->k_count, c->k, c->k_known, true);
     if (!layout.batch || !layout.n || !layout.k) return false;
     uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)c->n_known, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)c->k_known, (uint64_t)c->width));
-    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)batches, hash) ^ (uint64_t)(panels * 64 + c->b_element);
+    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)batches, hash) ^ (uint64_t)((panels * 64 + c->b_element) * 8 + c->dot);
     for (size_t i = 0; i < cache->packed.count && !packed; i++)
         if (cache->packed.data[i].source == source && cache->packed.data[i].layout == hash) packed = cache->packed.data[i].packed;
     if (!packed) {
         packed = pack_constant(k->context, source, &layout);
         SL_PUSH(k->arena, &cache->packed, (tile_packed){source, packed, hash});
     }
+    if (c->a_shift) starts = pack_column_sums(k->context, source, &layout, -c->a_shift);
     sl_builder here = sl_builder_before(k->group);
     c->packed = sl_build_constant(&here, packed);
+    if (starts) c->starts = sl_build_constant(&here, starts);
     sl_value_set_name(c->packed, sl_value_name(tensor));
     return true;
 }
@@ -276,6 +279,14 @@ static bool rows_collide(tile_kernel *k, const contract *c, sl_element element) 
 static bool choose_modes(tile_kernel *k, contract *c) {
     sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     bool a_direct = is_direct(k, c, &c->a_space, c->left, false);
+    if (can_pack_constant(k, c)) contract_choose_dot(k, c);
+    if (c->dot > 1) {
+        c->a_plain = a_direct;
+        c->a_mode = a_direct && contract_dot_direct(k, c) && (c->n_known < 2 * c->width || !rows_collide(k, c, a)) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
+        c->a_element = c->a_narrow, c->b_element = b, c->b_mode = CONTRACT_B_CONSTANT;
+        if (c->a_mode == CONTRACT_A_DIRECT || c->k_padded * sl_element_bits(c->a_narrow) / 8 * c->rows <= (1 << 20)) return true;
+        c->dot = 1, c->a_shift = 0;
+    }
     /* Packing widens narrow elements once a row instead of once a use. */
     if (a_direct && (a == c->accumulator || c->k_known < 0 || (c->m_known >= 0 && c->m_known <= 2) || c->n_known < 2 * c->width)) c->a_mode = CONTRACT_A_DIRECT;
     else c->a_mode = CONTRACT_A_PACKED;
@@ -331,7 +342,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     if (block > 40 * c->rows) block = 40 * c->rows;
     if (c->a_mode == CONTRACT_A_PACKED && c->k_block && block * c->k_known * bytes > (2 << 20)) block = round_up((2 << 20) / (c->k_known * bytes) + 1, c->rows);
     if (c->b_mode == CONTRACT_B_PACKED && c->m_known > 0 && c->m_known <= 1024) block = c->m_known;
-    double panel_cycles = (double)k_size * c->column_vectors;       /* of one row of one panel */
+    double panel_cycles = (double)k_size / c->dot * c->column_vectors;       /* of one row of one panel */
     if (batch < 1) batch = (int64_t)least_extent(c->batch_extent);
     if (panels == 0) panels = (int64_t)tile_estimate(c->panels);
     if (c->m_known >= 0) {
@@ -421,7 +432,7 @@ static void address_rows(tile_kernel *k, contract *c, int rows, sl_expr m_low, s
 
 static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_address *address) {
     int vectors = c->column_vectors * c->panels_at_once;
-    sl_expr bases[64], panel_size = tile_mul(k, c->k_extent, tile_const(k, c->width));
+    sl_expr bases[64], panel_size = tile_mul(k, c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent, tile_const(k, c->width));
     sl_value *buffer = c->b_mode == CONTRACT_B_CONSTANT ? tile_argument_of(k, c->packed) : c->b_mode == CONTRACT_B_PACKED ? c->b_scratch : tile_argument_of(k, sl_op_operand(c->anchor, c->right));
     if (c->b_mode == CONTRACT_B_DIRECT) contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
     for (int v = 0; v < vectors; v++) {
@@ -434,7 +445,7 @@ static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_
             sl_expr which = tile_const(k, 0);
             if (c->b_mode == CONTRACT_B_CONSTANT) which = tile_add(k, panel, tile_const(k, v / c->column_vectors));
             if (c->b_mode == CONTRACT_B_CONSTANT && c->packed_batch && c->batch_set >= 0) which = tile_add(k, which, tile_mul(k, k->sets[c->batch_set].base, c->panels));
-            rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, (int64_t)inner * k->lanes));
+            rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, (int64_t)inner * k->lanes * c->dot));
             address->step = tile_const(k, c->width);
         }
         add_address(k, address, v, buffer, rest, bases);
@@ -460,31 +471,38 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
     k->mask = NULL;
     address_rows(k, c, rows, m_low, m_base, &a);
     address_columns(k, c, panel, &b);
-    sl_value *zero = tile_splat(k, tile_constant(k, sl_scalar_int(k->context, c->accumulator, 0)));
     sl_expr first_row = sl_expr_sub(k->context, m_base, m_low);
     for (int i = 0; i < count; i++)
-        start[i] = c->k_block ? tile_load(k, c->c_scratch, sums_index(k, c, tile_add(k, first_row, tile_const(k, i / vectors)), i % vectors), NULL) : zero;
+        start[i] = c->k_block ? tile_load(k, c->c_scratch, sums_index(k, c, tile_add(k, first_row, tile_const(k, i / vectors)), i % vectors), NULL)
+                 : i < vectors ? contract_start(k, c, panel, i) : start[i - vectors];
     if (c->b_mode == CONTRACT_B_DIRECT && c->columns_masked)
         for (int v = 0; v < vectors; v++) {
             sl_expr column = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
             masks[v] = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, column)));
         }
     int unroll = count <= 8 ? 4 : count <= 16 ? 2 : 1;
-    while (unroll > 1 && (c->k_known < 0 || c->k_known % unroll || c->k_block % unroll)) unroll /= 2;
-    sl_expr k_low = c->k_block ? c->k_low : tile_const(k, 0), k_high = c->k_block ? c->k_high : c->k_extent;
-    sl_expr at = tile_variable(k, tile_for(k, tile_index(k, k_low), tile_index(k, k_high), tile_i64(k, unroll), count, start, accumulators));
+    while (unroll > 1 && (c->k_known < 0 || (c->dot > 1 ? c->k_padded : c->k_known) % (unroll * c->dot) || c->k_block % (unroll * c->dot))) unroll /= 2;
+    sl_expr k_low = c->k_block ? c->k_low : tile_const(k, 0), k_high = c->k_block ? c->k_high : c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent;
+    sl_expr at = tile_variable(k, tile_for(k, tile_index(k, k_low), tile_index(k, k_high), tile_i64(k, unroll * c->dot), count, start, accumulators));
     for (int u = 0; u < unroll; u++) {
-        sl_expr here = tile_add(k, at, tile_const(k, u));
+        sl_expr here = tile_add(k, at, tile_const(k, u * c->dot));
         sl_value *columns[64];
         for (int v = 0; v < vectors; v++) {
             sl_expr index = tile_add(k, tile_add(k, tile_mul(k, here, b.step), b.differences[v]), tile_lane_expr(k));
-            columns[v] = tile_cast(k, tile_load(k, b.pointers[v], index, masks[v]), c->accumulator);
+            if (c->dot > 1) columns[v] = contract_load_columns(k, c, b.pointers[v], tile_add(k, tile_mul(k, here, b.step), b.differences[v]));
+            else columns[v] = tile_cast(k, tile_load(k, b.pointers[v], index, masks[v]), c->accumulator);
             /* Few rows: the time is that of reading the weights. */
             if (rows <= 4 && c->b_mode == CONTRACT_B_CONSTANT && v % c->column_vectors == 0)
                 tile_prefetch(k, b.pointers[v], tile_add(k, tile_mul(k, tile_add(k, here, tile_const(k, 2048 / c->width)), b.step), b.differences[v]));
         }
         for (int i = 0; i < rows; i++) {
-            sl_value *element = tile_cast(k, tile_load(k, a.pointers[i], tile_add(k, tile_mul(k, here, a.step), a.differences[i]), NULL), c->accumulator);
+            sl_expr index = tile_add(k, tile_mul(k, here, a.step), a.differences[i]);
+            if (c->dot > 1) {
+                sl_value *group = contract_load_group(k, c, a.pointers[i], index);
+                for (int v = 0; v < vectors; v++) accumulators[i * vectors + v] = contract_dot(k, accumulators[i * vectors + v], group, columns[v]);
+                continue;
+            }
+            sl_value *element = tile_cast(k, tile_load(k, a.pointers[i], index, NULL), c->accumulator);
             sl_value *row = tile_splat(k, element);
             for (int v = 0; v < vectors; v++) accumulators[i * vectors + v] = multiply_add(k, row, columns[v], accumulators[i * vectors + v]);
         }
@@ -540,13 +558,13 @@ static void emit_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high
 static void emit_k_blocks(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high, sl_expr panel) {
     sl_expr span = sl_expr_sub(k->context, m_high, m_low);
     int vectors = c->column_vectors * c->panels_at_once;
-    sl_value *zero = tile_splat(k, tile_constant(k, sl_scalar_int(k->context, c->accumulator, 0)));
     sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, span), tile_i64(k, 1), 0, NULL, NULL));
-    for (int v = 0; v < vectors; v++) tile_store(k, zero, c->c_scratch, sums_index(k, c, row, v), NULL);
+    for (int v = 0; v < vectors; v++) tile_store(k, contract_start(k, c, panel, v), c->c_scratch, sums_index(k, c, row, v), NULL);
     tile_end(k, 0, NULL, NULL);
     c->k_low = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, c->k_extent), tile_i64(k, c->k_block), 0, NULL, NULL));
     sl_expr end = tile_add(k, c->k_low, tile_const(k, c->k_block));
-    c->k_high = c->k_known >= 0 && c->k_known % c->k_block == 0 ? end : tile_variable(k, tile_index(k, sl_expr_min(k->context, end, c->k_extent)));
+    sl_expr k_end = c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent;
+    c->k_high = c->k_known >= 0 && c->k_known % c->k_block == 0 ? end : tile_variable(k, tile_index(k, sl_expr_min(k->context, end, k_end)));
     emit_rows(k, c, m_low, m_high, panel);
     tile_end(k, 0, NULL, NULL);
     contract_epilogue_rows(k, c, m_low, span, panel);
@@ -562,9 +580,10 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     sl_expr blocks = one_block ? one : sl_expr_ceildiv(context, c->m_extent, tile_const(k, c->block_rows));
     sl_expr counts[3] = {c->batch_extent, groups, blocks}, indices[3];
     if (c->a_mode == CONTRACT_A_PACKED) {
-        c->a_pitch = round_up(c->k_known, 64 / bytes) + 64 / bytes;      /* rows start on lines, and not all on the same sets */
+        int64_t a_bytes = sl_element_bits(c->a_element) / 8;
+        c->a_pitch = round_up(c->k_known, 64 / a_bytes) + 64 / a_bytes;      /* rows start on lines, and not all on the same sets */
         int64_t rows = c->m_known >= 0 && c->m_known < c->block_rows ? c->m_known : c->block_rows;
-        c->a_scratch = tile_scratch(k, c->accumulator, (rows * c->a_pitch + k->lanes) * bytes);
+        c->a_scratch = tile_scratch(k, c->a_element, (rows * c->a_pitch + k->lanes) * a_bytes);
     }
     if (c->b_mode == CONTRACT_B_PACKED) c->b_scratch = tile_scratch(k, c->accumulator, (c->k_known + 1) * c->width * bytes);
     c->heavy = contract_epilogue_is_heavy(c);
@@ -591,7 +610,7 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     launch->tasks = tile_mul(k, tile_mul(k, c->batch_extent, groups), blocks);
     double rows_here = c->m_known < 0 ? tile_estimate(c->m_extent) : (double)c->m_known;
     if (rows_here > (double)c->block_rows) rows_here = (double)c->block_rows;
-    launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
+    launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) / c->dot * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
     launch->work = tile_mul(k, tile_mul(k, c->batch_extent, c->m_extent), tile_mul(k, c->n_extent, c->k_extent));
 }
 
@@ -628,6 +647,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     add_role_set(k, c, c->m_count, c->m, &c->m_set);
     add_role_set(k, c, c->n_count, c->n, &c->n_set);
     c->free_sets = k->set_count;
+    c->dot = 1;
     for (int i = 0; i < c->k_count; i++) k->extents[c->k[i]] = sl_nest_bound(c->anchor, c->k[i]);
     k->canonical_count = c->loop_count;
     sl_tile tile = sl_cost_choose_tile(k->machine, k->arena, c->m_known, c->n_known, c->k_known, bits);
@@ -665,6 +685,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     }
     if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
     else launch.bytes = bytes_in_place(k, c);
+    if (c->dot > 1) c->tile_reason = sl_arena_printf(k->arena, "%s, sums of %d products of %s and %s", c->tile_reason, c->dot, sl_element_name(c->a_narrow), sl_element_name(c->b_element));
     launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
                                     (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
     tile_kernel_finish(k, &launch);

@@ -46,11 +46,32 @@ typedef struct contract {
     int64_t a_pitch;                         /* elements from row to row in a_scratch */
     bool columns_masked;                     /* n is no multiple of the panel width */
     bool heavy;                              /* epilogue as a loop over a tile in scratch */
+    int dot;                                 /* products of narrow factors a lane and step (kernel.dot); 1: fma on the accumulator's type */
+    sl_element a_narrow;                     /* left factors as the inner loop wants them */
+    int64_t a_shift;                         /* what is added to left factors to bring them into a_narrow's range: 128, -128 or 0 */
+    int64_t k_padded;                        /* k_known rounded up to groups */
+    sl_value *starts;                        /* constant start values of the sums, one a column: they take a_shift out again; NULL: 0 */
 } contract;
 
 /* The flat K set, or K in the pieces in which `space` walks contiguously (returns their number; they are sets free_sets, ...). */
 int contract_flat_k(tile_kernel *k, contract *c, sl_expr base);
 int contract_split_k(tile_kernel *k, contract *c, const tile_space *space);
+
+/* ---- tile_dot.c ---- */
+/* Sets dot, a_narrow, a_shift and k_padded: by what instruction narrow factors are multiplied on this machine. */
+void contract_choose_dot(tile_kernel *k, contract *c);
+/* Whether rows of A can be read in place by groups. */
+bool contract_dot_direct(tile_kernel *k, const contract *c);
+/* An element of A as the inner loop wants it. */
+sl_value *contract_dot_left(tile_kernel *k, const contract *c, sl_value *element);
+/* One step of the inner loop: sum + dot(group of A at `a`, groups of B at `b`). */
+sl_value *contract_load_group(tile_kernel *k, const contract *c, sl_value *buffer, sl_expr index);
+sl_value *contract_load_columns(tile_kernel *k, const contract *c, sl_value *buffer, sl_expr index);
+sl_value *contract_dot(tile_kernel *k, sl_value *sum, sl_value *group, sl_value *columns);
+/* Start value of the sums of vector v of the tile's columns. */
+sl_value *contract_start(tile_kernel *k, const contract *c, sl_expr panel, int v);
+/* Lanes for copying rows of A into scratch: all that a register holds of narrow elements where that works. */
+int contract_copy_lanes(tile_kernel *k, const contract *c);
 
 /* ---- tile_pack.c ---- */
 /* Rows m_low .. m_high of A into a_scratch as [row][k] in the accumulator's type. */
@@ -72,10 +93,12 @@ void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr
 typedef struct pack_layout {
     const int64_t *batch, *n, *k;            /* element offsets into the source: of each batch index, each n, each k (they add up) */
     int64_t batch_count, n_count, k_count, panels;
-    int width;
+    int width, group;
     sl_element element;                      /* of the result; the source is converted when it differs */
 } pack_layout;
-/* [batch][panel][k][width], zero beyond n; a new constant of rank 1. */
+/* [batch][panel][k / group][width][group], zero beyond n and k; a new constant of rank 1. */
 sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout);
+/* i32 [batch][panels * width]: `factor` times the sum of each column, wrapping. */
+sl_attr pack_column_sums(sl_context *context, sl_attr source, const pack_layout *layout, int64_t factor);
 
 #endif

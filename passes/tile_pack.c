@@ -48,7 +48,7 @@ static void copy_row(tile_kernel *k, void *self, int copies, const sl_expr *base
     sl_value *values[16];
     for (int u = 0; u < copies; u++) {
         k->sets[r->lane_set].base = bases[u];
-        values[u] = tile_cast(k, operand_value(k, r->c, r->c->left), r->c->a_element);
+        values[u] = r->c->dot > 1 ? contract_dot_left(k, r->c, operand_value(k, r->c, r->c->left)) : tile_cast(k, operand_value(k, r->c, r->c->left), r->c->a_element);
     }
     for (int u = 0; u < copies; u++) {
         k->sets[r->lane_set].base = bases[u];
@@ -58,7 +58,9 @@ static void copy_row(tile_kernel *k, void *self, int copies, const sl_expr *base
 }
 
 static void copy_all_of_row(tile_kernel *k, contract *c, const tile_space *space, sl_expr row) {
-    int depth = k->depth, pieces = contract_split_k(k, c, space);
+    int depth = k->depth, lanes = k->lanes;
+    k->lanes = contract_copy_lanes(k, c);
+    int pieces = contract_split_k(k, c, space);
     for (int i = 0; i + 1 < pieces; i++) {
         tile_set *set = &k->sets[c->free_sets + i];
         set->base = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, set->extent), tile_i64(k, 1), 0, NULL, NULL));
@@ -69,6 +71,7 @@ static void copy_all_of_row(tile_kernel *k, contract *c, const tile_space *space
     int unroll = known >= 0 && known < 4 * k->lanes ? (known < 2 * k->lanes ? 1 : 2) : 4;
     tile_lane_loop(k, self.lane_set, tile_const(k, 0), extent, 1, unroll, copy_row, &self);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
+    k->lanes = lanes;
 }
 
 /* The position with all summed loops at their first or their last value; NULL when it does not grow with them. */
@@ -128,6 +131,9 @@ void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high)
     } else {
         copy_all_of_row(k, c, &c->a_space, row);
     }
+    /* Beyond k up to a whole group: zeros, since B's zeros there would not hide NaN or infinity. */
+    for (int64_t i = c->k_known; c->dot > 1 && i < c->k_padded; i++)
+        tile_store(k, tile_constant(k, sl_scalar_int(k->context, c->a_element, 0)), c->a_scratch, tile_add(k, tile_mul(k, row, tile_const(k, c->a_pitch)), tile_const(k, i)), NULL);
     tile_end(k, 0, NULL, NULL);
 }
 

@@ -33,7 +33,6 @@ static void fill_vectors(sl_machine *machine, sl_arch arch, uint64_t features, b
         machine->vector_registers = 32;
         machine->fma = true;
         machine->int8_dot = has(features, SL_FEATURE_dotprod);
-        machine->bf16_dot = has(features, SL_FEATURE_bf16);
         machine->peak_gflops = ghz * 16;
         machine->l1_gbps = ghz * 32;
     } else {
@@ -45,8 +44,11 @@ static void fill_vectors(sl_machine *machine, sl_arch arch, uint64_t features, b
         machine->fma = has(features, SL_FEATURE_fma);
         machine->masked_memory = avx512;
         machine->gather = avx512;
-        machine->int8_dot = avx512 && has(features, SL_FEATURE_avx512vnni);
-        machine->bf16_dot = avx512 && has(features, SL_FEATURE_avx512bf16);
+        machine->int8_dot = avx512 ? has(features, SL_FEATURE_avx512vnni) : avx2 && has(features, SL_FEATURE_avxvnni);
+        machine->int8_left_unsigned = true;
+        machine->int8_pairs = true;
+        const sl_cpu *tuned = sl_cpu_find(machine->tune, strlen(machine->tune));
+        machine->bf16_dot = avx512 && has(features, SL_FEATURE_avx512bf16) && !(tuned && tuned->slow_bf16);
         machine->amx_bf16 = has(features, SL_FEATURE_amx_bf16);
         machine->amx_int8 = has(features, SL_FEATURE_amx_int8);
         double flops_per_cycle = machine->fma ? (avx512 && wide_pipes ? 64 : 32) : machine->vector_bits == 256 ? 16 : 8;

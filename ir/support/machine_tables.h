@@ -69,7 +69,8 @@ typedef struct sl_feature_info {
 } sl_feature_info;
 extern const sl_feature_info sl_features[SL_FEATURE_COUNT];
 
-typedef struct sl_cpu { const char *name; sl_arch arch; uint64_t features; bool wide_pipes; } sl_cpu;   /* wide_pipes: two 512-bit FMA units */
+/* wide_pipes: two 512-bit FMA units; slow_bf16: VDPBF16PS at half the rate of f32 FMAs (measured on Sapphire Rapids) */
+typedef struct sl_cpu { const char *name; sl_arch arch; uint64_t features; bool wide_pipes, slow_bf16; } sl_cpu;
 const sl_cpu *sl_cpu_find(const char *name, size_t length);     /* NULL when unknown */
 
 typedef struct sl_x86_model { const char *vendor; uint32_t family, first, last; const char *cpu; } sl_x86_model;

@@ -48,6 +48,8 @@ kernel.func @kernel(%x: buffer<? x f32>, %n: i64, %first: i64, %end: i64, %worke
   %b2 = kernel.shuffle(%f, %f) {lanes = ints[0, 8]} : (vector<4 x f32>, vector<4 x f32>) -> vector<2 x f32>
 // CHECK: :[[@LINE+1]]:3: error: kernel.shuffle: the result must be a vector of the operands' type with one lane per position, found vector<3 x f32>
   %b3 = kernel.shuffle(%f, %f) {lanes = ints[0, 7]} : (vector<4 x f32>, vector<4 x f32>) -> vector<3 x f32>
+// CHECK: :[[@LINE+1]]:3: error: kernel.dot: factors must be vectors of bf16 for sums in f32, of integers of 8 or 16 bits for i32, found vector<4 x f32>
+  %b31 = kernel.dot(%f, %f, %f) : (vector<4 x f32>, vector<4 x f32>, vector<4 x f32>) -> vector<4 x f32>
 // CHECK: :[[@LINE+1]]:3: error: kernel.assert: the condition must be i1, found i64
   kernel.assert(%n) {message = "no"} : (i64)
 // CHECK: :[[@LINE+1]]:3: error: kernel.if: a yielded value must be like the result that it becomes, found f32

@@ -13,7 +13,11 @@ typedef struct sl_machine {
     int vector_registers;      /* architectural vector registers at that width: 32, 16 */
     bool fma, masked_memory;   /* fused multiply-add; per-lane masked loads and stores are cheap (AVX-512, SVE) or emulated (AVX2: vmaskmov) */
     bool gather;               /* hardware gather */
-    bool int8_dot, bf16_dot, amx_bf16, amx_int8;
+    bool int8_dot;             /* sums of four products of bytes in one instruction (VNNI, SDOT) */
+    bool int8_left_unsigned;   /* whose left factor is u8 (VNNI), not i8 (SDOT) */
+    bool int8_pairs;           /* pairs of i16 products (PMADDWD), for machines without int8_dot */
+    bool bf16_dot;             /* VDPBF16PS at more than the rate of f32 FMAs: Intel's has half of it, there bf16 is widened */
+    bool amx_bf16, amx_int8;   /* matrix tiles, granted by the operating system */
     int64_t l1_bytes, l2_bytes, l3_bytes;   /* per core, per core, shared */
     int threads;               /* default thread count */
     double peak_gflops;        /* one core, f32 FMA (2 flops each): a roofline constant */
