@@ -17,7 +17,7 @@ int cli_exit_code(sluice_code code);
 enum { CLI_MAX_LIST = 256 };
 
 typedef enum cli_command_bit {
-    CLI_RUN = 1 << 0, CLI_COMPILE = 1 << 1, CLI_OPT = 1 << 2, CLI_TEST = 1 << 3, CLI_INSPECT = 1 << 4, CLI_OPS = 1 << 5,
+    CLI_RUN = 1 << 0, CLI_COMPILE = 1 << 1, CLI_OPT = 1 << 2, CLI_TEST = 1 << 3, CLI_INSPECT = 1 << 4, CLI_OPS = 1 << 5, CLI_CALIBRATE = 1 << 6,
 } cli_command_bit;
 
 /* Values of all options of options.def: name -> field. */
@@ -51,6 +51,7 @@ int cli_opt(const cli_options *options);
 int cli_test(const cli_options *options);
 int cli_inspect(const cli_options *options);
 int cli_ops(const cli_options *options);
+int cli_calibrate(const cli_options *options);
 
 SL_PRINTF(1, 2) void cli_error(const char *format, ...);
 /* Prints the status' message, unless it was printed as a diagnostic before; frees it; returns its exit code (EXIT_OK for NULL). */

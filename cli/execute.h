@@ -20,6 +20,8 @@ typedef struct cli_model {
 SL_MUST_USE sl_status cli_model_open(cli_model *model, const char *path, const cli_options *options, bool reference, bool counters);
 void cli_model_close(cli_model *model);
 SL_MUST_USE sl_status cli_model_run(cli_model *model, const DLTensor *inputs, DLTensor *outputs);
+/* Tensors of "NAME=FILE", "FILE" and "NAME=random", in the order of the model's inputs; an error when one is missing. */
+SL_MUST_USE sl_status cli_read_inputs(cli_model *model, int count, const char *const *inputs, sl_tensor **tensors);
 int cli_model_find_input(const cli_model *model, const char *name);
 
 /* Compares as NumPy's allclose with NaN equal to NaN. False with words in `why` (of `size` bytes). */

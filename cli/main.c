@@ -18,6 +18,8 @@ static const command_row commands[] = {
     {"test", "sluice test DIR... [options]", "run ONNX test directories (model.onnx, test_data_set_*/): exit 0 only when all pass", CLI_TEST, cli_test,
      "sluice test node/test_add"},
     {"inspect", "sluice inspect MODEL [options]", "say what a model holds: ops, shapes, parameters, work, branches, zeros", CLI_INSPECT, cli_inspect, "sluice inspect model.onnx"},
+    {"calibrate", "sluice calibrate MODEL --input NAME=FILE... -o FILE [options]", "run a model on samples and write the ranges of its activations, for --precision=int8", CLI_CALIBRATE, cli_calibrate,
+     "sluice calibrate model.onnx --input x=first.npy --input x=second.npy -o ranges.json\n  sluice run model.onnx --input x=x.npy --precision=int8 --calibration=ranges.json"},
     {"ops", "sluice ops [--onnx] [--json]", "list the ops of the IR, or the ONNX ops that can be imported", CLI_OPS, cli_ops, "sluice ops --onnx"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

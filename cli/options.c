@@ -131,4 +131,7 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     compile->verify = !options->no_verify;
     compile->strict = options->strict;
     compile->deny = options->deny;
+    compile->precision = options->precision;
+    compile->calibration = options->calibration;
+    compile->print_decisions = options->decisions;
 }

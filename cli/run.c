@@ -28,9 +28,9 @@ static sl_tensor *make_up(cli_model *model, int index) {
     return tensor;
 }
 
-static sl_status read_inputs(cli_model *model, const cli_options *options, sl_tensor **tensors) {
-    for (int i = 0; i < options->inputs_count; i++) {
-        const char *text = options->inputs[i], *equals = strchr(text, '=');
+sl_status cli_read_inputs(cli_model *model, int count, const char *const *inputs, sl_tensor **tensors) {
+    for (int i = 0; i < count; i++) {
+        const char *text = inputs[i], *equals = strchr(text, '=');
         const char *file = equals ? equals + 1 : text;
         int index = 0;
         if (equals) {
@@ -103,7 +103,7 @@ static sl_status print_accuracy(cli_model *model, const char *path, const DLTens
 static sl_status run(cli_model *model, const cli_options *options, int *exit_code) {
     sl_tensor **tensors = SL_NEW_ARRAY(model->arena, sl_tensor *, (size_t)model->input_count);
     DLTensor *inputs = SL_NEW_ARRAY(model->arena, DLTensor, (size_t)model->input_count), *outputs = SL_NEW_ARRAY(model->arena, DLTensor, (size_t)model->output_count);
-    SL_TRY(read_inputs(model, options, tensors));
+    SL_TRY(cli_read_inputs(model, options->inputs_count, options->inputs, tensors));
     for (int i = 0; i < model->input_count; i++) inputs[i] = cli_tensor_view(tensors[i]);
     double *times = SL_NEW_ARRAY(model->arena, double, (size_t)options->repeat);
     if (options->repeat > 1) {

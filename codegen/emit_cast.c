@@ -41,8 +41,21 @@ static LLVMValueRef float_to_float(sl_emitter *e, LLVMValueRef value, bool is_f6
     return sl_emit_encode(e, to, value, saturate, rounding);
 }
 
+/* To 8 and 16 bits: clamped while it is a float, which is two instructions on a vector; the general form takes many. */
+static LLVMValueRef clamp_to_integer(sl_emitter *e, LLVMValueRef value, sl_element to) {
+    LLVMTypeRef type = LLVMTypeOf(value), whole = sl_emit_widen(e->i32, type);
+    bool is_signed = sl_element_is_signed(to);
+    int bits = sl_element_bits(to) - is_signed;
+    LLVMValueRef low = sl_emit_float(type, is_signed ? -(double)(1 << bits) : 0), high = sl_emit_float(type, (double)(1 << bits) - 1);
+    if (is_signed) value = LLVMBuildSelect(B, LLVMBuildFCmp(B, LLVMRealUNO, value, value, ""), LLVMConstNull(type), value, "");
+    value = LLVMBuildSelect(B, LLVMBuildFCmp(B, LLVMRealOGT, value, low, ""), value, low, "");      /* NaN is not greater than 0 */
+    value = LLVMBuildSelect(B, LLVMBuildFCmp(B, LLVMRealOLT, value, high, ""), value, high, "");
+    return LLVMBuildTrunc(B, LLVMBuildFPToSI(B, value, whole, ""), sl_emit_widen(sl_emit_element(e, to), type), "");
+}
+
 static LLVMValueRef float_to_integer(sl_emitter *e, LLVMValueRef value, sl_element to) {
     bool is_signed = sl_element_is_signed(to);
+    if ((sl_element_bits(to) == 8 || sl_element_bits(to) == 16) && sl_emit_lanes(LLVMTypeOf(value))) return clamp_to_integer(e, value, to);
     LLVMTypeRef types[2] = {sl_emit_widen(sl_emit_element(e, to), LLVMTypeOf(value)), LLVMTypeOf(value)};
     LLVMValueRef result = sl_emit_intrinsic(e, is_signed ? "llvm.fptosi.sat" : "llvm.fptoui.sat", 2, types, 1, &value);
     int bits = sl_element_bits(to);

@@ -214,6 +214,8 @@ sl_status sl_compilation_lower(sl_compilation *compilation) {
     pipeline.deny_dense = options->deny != NULL;
     if (options->deny && strcmp(options->deny, "dense-fallback") != 0)
         return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' can't be denied; what can: dense-fallback", options->deny);
+    SL_TRY(sl_compilation_precision(compilation, &pipeline));
+    pipeline.print_decisions = options->print_decisions;
     pipeline.memory_budget = options->memory_budget;
     pipeline.print = options->print;
     pipeline.print_self = options->print_self;

@@ -40,6 +40,8 @@ void sl_compilation_codegen_options(sl_compilation *compilation, sl_codegen_opti
 SL_MUST_USE sl_status sl_compilation_write(sl_compilation *compilation, const char *output, const char *header, const char *name);
 /* kind: ir, llvm, asm. The text lives in the compilation's arena. */
 SL_MUST_USE sl_status sl_compilation_text(sl_compilation *compilation, const char *kind, const char **text);
+/* Reads options->precision and the calibration file into the pipeline's options (calibrate.c). */
+SL_MUST_USE sl_status sl_compilation_precision(sl_compilation *compilation, sl_pipeline_options *pipeline);
 /* Adds the first error's words to a status that only says that something failed. */
 SL_MUST_USE sl_status sl_compilation_explain(sl_compilation *compilation, sl_status status);
 

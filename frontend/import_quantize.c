@@ -81,7 +81,8 @@ static sl_value *quantize(im_node *n, sl_value *scaled, sl_value *zero, sl_eleme
     integer_range(n, element, &low, &high);
     sl_value *rounded = im_unary(n, SL_OP_arith_round, im_cast(n, scaled, SL_ELEMENT_f32));
     if (zero) rounded = im_add(n, rounded, im_cast(n, zero, SL_ELEMENT_f32));
-    return im_cast(n, im_clamp(n, rounded, low, high), element);
+    /* A cast saturates by itself where the range is the element's. */
+    return im_cast(n, sl_element_bits(element) >= 8 ? rounded : im_clamp(n, rounded, low, high), element);
 }
 
 void im_op_quantize_linear(im_node *n)

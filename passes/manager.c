@@ -158,6 +158,16 @@ static sl_status write_reproducer(pipeline_run *run, sl_module *before, size_t f
     return sl_status_annotate(status, "(reproducer: %s)", run->options->reproducer);
 }
 
+static void print_decisions(pipeline_run *run) {
+    sl_text text;
+    sl_text_init(&text, run->scratch);
+    for (size_t i = 0; i < run->decisions.count; i++) {
+        const decision *d = &run->decisions.data[i];
+        if (list_has(run->options->print_decisions, d->pass)) sl_text_append(&text, "%s: %s%s%s: %s\n", d->pass, d->place, *d->place ? ": " : "", d->what, d->reason);
+    }
+    if (text.length) emit(run, text.data);
+}
+
 static double now_ms(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -171,6 +181,7 @@ static sl_status run_pass(pipeline_run *run, size_t index) {
     sl_pass_context pass = {
         .machine = options->machine, .threads = options->threads > 0 ? options->threads : options->machine->threads, .module = run->module,
         .scratch = run->scratch, .decision = record_decision, .decision_self = run, .memory_budget = options->memory_budget, .strict = options->strict, .deny_dense = options->deny_dense,
+        .precision = options->precision, .ranges = options->ranges, .range_count = options->range_count,
     };
     if (list_has(options->print_before, info->name)) print_module(run, "before", info->name, -1);
     double start = now_ms();
@@ -214,6 +225,7 @@ static sl_status run_passes(pipeline_run *run, const char *pipeline) {
     SL_TRY(for_each_name(pipeline, add_pass, run));
     SL_TRY(for_each_name(options->print_before, check_name, run));
     SL_TRY(for_each_name(options->print_after, check_name, run));
+    SL_TRY(for_each_name(options->print_decisions, check_name, run));
     if (options->dump_dir) {
         if (mkdir(options->dump_dir, 0777) != 0 && errno != EEXIST)
             return SL_ERROR(SL_IO, "can't make the folder %s: %s", options->dump_dir, strerror(errno));
@@ -232,6 +244,7 @@ static sl_status run_passes(pipeline_run *run, const char *pipeline) {
         sl_arena_reset(run->scratch);
     }
     sl_status dumped = dump_decisions(run);
+    print_decisions(run);
     print_timing(run);
     if (!status) return dumped;
     sl_status_free(dumped);

@@ -1,11 +1,11 @@
 /* pipeline.c: the table of passes and the default pipeline.
  *
  *     import -> infer-shapes -> simplify -> recover-routing -> split-branches           tensor level: whole tensors, value semantics
- *            -> choose-layout -> simplify
+ *            -> choose-layout -> choose-precision -> simplify
  *            -> lower-to-nest -> fuse                                                  nest level: loop nests on tensors, grouped into kernels
  *            -> tile -> bufferize -> plan-memory                                       kernel level: explicit loops and memory; what codegen takes
  *
- * The second simplify folds the transposes of weights that choose-layout inserts and cancels those of activations that meet. */
+ * The second simplify folds the transposes of weights that choose-layout inserts, and their conversions, and cancels those of activations that meet. */
 #include "passes_internal.h"
 
 #include <string.h>
@@ -27,5 +27,5 @@ const sl_pass_info *sl_pass_find(const char *name, size_t length) {
 }
 
 const char *sl_pipeline_default(void) {
-    return "infer-shapes,simplify,recover-routing,split-branches,choose-layout,simplify,lower-to-nest,fuse,tile,bufferize,plan-memory";
+    return "infer-shapes,simplify,recover-routing,split-branches,choose-layout,choose-precision,simplify,lower-to-nest,fuse,tile,bufferize,plan-memory";
 }

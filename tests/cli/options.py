@@ -30,7 +30,7 @@ def rows():
     with open(os.path.join(SOURCE, "cli", "options.def")) as file:
         text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.S)
     for flag, rest in re.findall(r'^CLI_\w+\(\w+, "([^"]+)",(.*)$', text, flags=re.M):
-        yield flag, [word.lower() for word in re.findall(r"CLI_(RUN|COMPILE|OPT|TEST|INSPECT|OPS)\b", rest)]
+        yield flag, [word.lower() for word in re.findall(r"CLI_(RUN|COMPILE|OPT|TEST|INSPECT|OPS|CALIBRATE)\b", rest)]
 
 
 def case_every_option_is_tested_and_explained(bench):
@@ -41,7 +41,7 @@ def case_every_option_is_tested_and_explained(bench):
                 tests += file.read()
     found = list(rows())
     assert len(found) > 30, found
-    helps = {command: bench.run(command, "--help").out for command in ["run", "compile", "opt", "test", "inspect", "ops"]}
+    helps = {command: bench.run(command, "--help").out for command in ["run", "compile", "opt", "test", "inspect", "ops", "calibrate"]}
     for flag, commands in found:
         assert commands, flag
         assert re.search(r"[\"'=]%s[\"'=]" % re.escape(flag), tests), f"{flag} is used in no test of tests/cli"
@@ -170,6 +170,51 @@ def case_what_stays_dense(bench):
         bench.run(*command, "--deny", "dense-fallback", code=MODEL, says="error: runs dense")
         bench.run(*command, "--deny=frob", code=USAGE, says="'frob' can't be denied; what can: dense-fallback")
     bench.run("compile", model(bench), "--deny=dense-fallback")
+
+
+def wide(bench):
+    """y = relu(x w), large enough for fewer bits to win. Weights and inputs are small multiples of 1/16: sums of bf16 are exact."""
+    numbers = [((i * 7919) % 33 - 16) / 16 for i in range(256 * 128)]
+    bench.write("x.npy", npy([64, 256], [((i * 104729) % 17 - 8) / 8 for i in range(64 * 256)]))
+    weights = {"w": {"type": "f32", "shape": [256, 128], "data": numbers}}
+    return bench.write("wide.json", graph([node("MatMul", ["x", "w"], ["h"]), node("Relu", ["h"], ["y"])], [("x", "f32", [64, 256])], initializers=weights))
+
+
+def case_precision(bench):
+    m = wide(bench)
+    values = {}
+    for precision in ["f32", "bf16", "int8"]:
+        more = ["--precision", precision, "--target", "x86-64-v3", "--output-dir", precision]
+        if precision == "int8":
+            bench.run("run", m, "--input", "x=x.npy", *more, code=USAGE, says="sluice calibrate")
+            more += ["--calibration", "ranges.json"]
+            done = bench.run("calibrate", m, "--input", "x=x.npy", "--input", "x=x.npy", "--threads", "2", "-o", "ranges.json")
+            assert done.out == "ranges.json: 1 ranges from 2 samples\n", done
+            with open(bench.path("ranges.json")) as file:
+                assert list(json.load(file)["ranges"].values()) == [[-1, 1]]
+        if os.uname().machine == "x86_64":
+            done = bench.run("run", m, "--input", "x=x.npy", "--decisions=choose-precision", *more)
+            values[precision] = read_npy(bench.path(precision + "/y.npy"))[1]
+            assert ("choose-precision:" in done.err) == (precision != "f32"), done
+            assert ("precision: int8: " in done.err) == (precision == "int8"), done
+    for got, bound in [("bf16", 0), ("int8", 0.5)]:
+        if values:
+            assert max(abs(a - b) for a, b in zip(values["f32"], values[got])) <= bound, got
+    for target, instruction in [("znver4", "vdpbf16ps"), ("sapphirerapids,-amx-tile", "vfmadd")]:
+        assert instruction in bench.run("compile", m, "--precision=bf16", "--emit=asm", "--target", target).out
+    for target, instruction in [("znver4", "vpdpbusd"), ("alderlake", "vpdpbusd"), ("x86-64-v4", "vpmaddwd"), ("x86-64-v3", "vpmaddwd"), ("x86-64", "pmaddwd"), ("neoverse-v1", "sdot")]:
+        out = bench.run("compile", m, "--precision=int8", "--calibration", "ranges.json", "--emit=asm", "--target", target).out
+        assert re.search(r"\s" + instruction + r"\s", out) and "pmaddubsw" not in out, target
+    bench.run("compile", m, "--precision=f8", code=USAGE, says="unknown precision 'f8'; known are f32, bf16 and int8")
+    bench.run("compile", m, "--precision=bf16", "--calibration", "ranges.json", code=USAGE, says="a calibration is for precision int8")
+    bench.run("compile", m, "--precision=int8", "--calibration", "none.json", code=SYSTEM, says="none.json")
+    for text, says in [("{", "error"), ("{}", "no calibration"), ('{"format": "sluice-calibration", "version": 2}', "version"),
+                       ('{"format": "sluice-calibration", "version": 1, "ranges": {"a": [2, 1]}}', "bad.json:1:64: error: a range is [low, high]")]:
+        bench.write("bad.json", text)
+        bench.run("compile", m, "--precision=int8", "--calibration", "bad.json", code=MODEL, says=says)
+    bench.run("calibrate", m, code=USAGE, says="calibrate needs one model and -o FILE")
+    bench.run("calibrate", model(bench), "--format", "json", "--shape", "n=2", "--target", "host", "--input", "random", "-o", "small.json", stdout="1 ranges from 1 sample")
+    bench.run("opt", m, "--precision=bf16", "--passes=default", "--decisions=choose-precision", "-o", "out.sl", says="precision: ")
 
 
 def case_seeing_passes(bench):

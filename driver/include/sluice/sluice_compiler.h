@@ -25,6 +25,9 @@ typedef struct sluice_compile_options {
     int32_t verify;               /* verify after every pass; default 1 */
     int32_t strict;
     const char *deny;             /* "dense-fallback": an error where work could be skipped but is not; NULL: a remark */
+    const char *precision;        /* of sums of products: f32 (default: exact), bf16, int8 (needs `calibration`); see docs/precision.md */
+    const char *calibration;      /* file of ranges that `sluice calibrate` wrote, for int8 */
+    const char *print_decisions;  /* pass names or "all": their decisions and reasons, printed to `print` */
     int64_t memory_budget;
     void (*print)(void *self, const char *text);
     void *print_self;

@@ -5,6 +5,12 @@
 #include "sluice/cost.h"
 #include "sluice/ir.h"
 
+/* Precision of sums of products: exact f32, or what --precision asks for. OBSERVE adds outputs with the ranges that calibration for int8 needs. */
+typedef enum sl_precision { SL_PRECISION_F32, SL_PRECISION_BF16, SL_PRECISION_INT8, SL_PRECISION_OBSERVE } sl_precision;
+
+/* What a value ranged over on sample inputs, by the name that choose-precision gives the op that reads it. */
+typedef struct sl_range { const char *name; double low, high; } sl_range;
+
 typedef struct sl_pass_context {
     const sl_machine *machine;         /* target */
     int threads;                       /* that the program is tuned for */
@@ -17,6 +23,9 @@ typedef struct sl_pass_context {
     int64_t memory_budget;             /* 0: none */
     bool strict;                       /* no algebra that changes rounding, nothing skipped where NaN or infinity could show it */
     bool deny_dense;                   /* what could skip work and stays dense is an error */
+    sl_precision precision;
+    const sl_range *ranges;            /* of a calibration, for int8 */
+    int range_count;
 } sl_pass_context;
 
 /* Reports diags, then fails. Never prints, times or verifies. */
@@ -40,6 +49,10 @@ typedef struct sl_pipeline_options {
     bool timing;
     bool strict;
     bool deny_dense;
+    sl_precision precision;
+    const sl_range *ranges;            /* borrowed */
+    int range_count;
+    const char *print_decisions;       /* comma-separated pass names or "all": their decisions, printed at the end; NULL none */
     int64_t memory_budget;
     void (*print)(void *self, const char *text);   /* where printing goes; NULL: nowhere */
     void *print_self;
