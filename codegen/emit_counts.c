@@ -117,6 +117,13 @@ static bool is_looped(const sl_op *op, const sl_op *top) {
     return false;
 }
 
+/* A branch that no row would take without skipping: what skipped rows owe to states. Nothing in it counts as dense. */
+static bool is_owed(const sl_host *host, int branch) {
+    for (; branch >= 0; branch = host->branches.data[branch].parent)
+        if (sl_expr_equals_const(sl_attr_get_expr(sl_op_attr(host->branches.data[branch].op, "dense")), 0)) return true;
+    return false;
+}
+
 static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, size_t first_branch) {
     sl_host *host = e->host;
     LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_dense);
@@ -124,6 +131,10 @@ static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, 
     for (size_t i = first_launch; i < host->launches.count; ++i) {
         sl_op *launch = host->launches.data[i];
         if (host->sites.data[i].conditional || is_looped(launch, top)) continue;
+        if (is_owed(host, host->sites.data[i].branch)) {
+            host->sites.data[i].conditional = true;
+            continue;
+        }
         sl_attr work = sl_op_attr(launch, "work");
         sl_expr dense = work ? dense_expr(e, top, sl_attr_get_expr(work)) : sl_expr_const(sl_module_context(host->module), 0);
         if (!dense) continue;

@@ -477,6 +477,22 @@ static const sl_tensor *fixed_value(const sl_import *im, const char *name)
     return NULL;
 }
 
+/* An input that was made a constant is no state any more. */
+static void declare_states(sl_import *im, const sl_graph *graph, sl_op *function, const sl_value_info *const *inputs, int input_count)
+{
+    int64_t *pairs = SL_NEW_ARRAY(im->arena, int64_t, 2 * graph->state_count + 1);
+    int count = 0;
+    for (int i = 0; i < graph->state_count; i++)
+        for (int k = 0; k < input_count; k++) {
+            if (strcmp(inputs[k]->name, graph->states[i].input) != 0) continue;
+            pairs[count++] = k;
+            for (int o = 0; o < graph->output_count; o++)
+                if (strcmp(graph->outputs[o].name, graph->states[i].output) == 0) pairs[count] = o;
+            count++;
+        }
+    if (count) sl_op_set_attr(function, "state", sl_attr_ints(im->context, count, pairs));
+}
+
 static bool import_main(sl_import *im)
 {
     const sl_graph *graph = im->model->graph;
@@ -516,6 +532,7 @@ static bool import_main(sl_import *im)
     im->builder = sl_builder_at_end(im->module, sl_module_body(im->module));
     im->builder.loc = sl_loc_file(context, im->model->path ? im->model->path : "", 0, 0);
     sl_op *function = sl_build(&im->builder, SL_OP_core_func, 0, NULL, 0, NULL, all_declared ? 4 : 3, attrs);
+    declare_states(im, graph, function, inputs.data, (int)inputs.count);
     sl_block *block = sl_op_body(function, 0);
     im->builder.block = block;
     im->builder.before = NULL;

@@ -52,6 +52,17 @@ int im_ints(im_node *n, const char *name, int64_t *values, int capacity)
     return (int)p->count;
 }
 
+sl_attr im_words(im_node *n, const char *name, int count)
+{
+    const sl_param *p = im_param(n, name);
+    if (!p) return NULL;
+    p = typed_param(n, name, SL_PARAM_STRINGS, "a list of strings");
+    if (p->count != count) im_fail(n, "attribute '%s' has %lld entries; it must have one for each of the %d outputs", name, (long long)p->count, count);
+    const char **words = SL_NEW_ARRAY(n->arena, const char *, count + 1);
+    for (int i = 0; i < count; i++) words[i] = sl_arena_strndup(n->arena, p->strings[i].bytes, (size_t)p->strings[i].length);
+    return sl_attr_strings(n->context, count, words);
+}
+
 sl_element im_element_param(im_node *n, const char *name, sl_element otherwise)
 {
     if (!im_param(n, name)) return otherwise;

@@ -148,7 +148,10 @@ static void finish_if(im_node *n, uint32_t mark, sl_op *provisional, sl_value *k
     }
     im_yield(n, sl_op_body(provisional, 0), total, values[0]);
     im_yield(n, sl_op_body(provisional, 1), total, values[1]);
-    sl_op *op = finish(n, provisional, 1, &key, total, types, NULL);
+    sl_attr words = count == n->output_count && total == count ? im_words(n, "state", count) : NULL;
+    im_attrs attrs = {0};
+    if (words) im_attr(&attrs, "state", words);
+    sl_op *op = finish(n, provisional, 1, &key, total, types, &attrs);
     sl_value **made = SL_NEW_ARRAY(n->arena, sl_value *, total + 1);
     for (int i = 0; i < total; i++) made[i] = sl_op_result(op, i);
     int next = 0;
@@ -163,6 +166,7 @@ void im_op_if(im_node *n)
     int64_t known;
     for (int b = 0; b < 2; b++) {
         items[b] = SL_NEW_ARRAY(n->arena, const im_item *, branch[b]->output_count + 1);
+        if (branch[b]->state_count) im_fail(n, "states are declared by the model and by bodies of loops, not by a branch");
         if (branch[b]->output_count != n->output_count) im_fail(n, "the branches must have %d outputs, one has %d", n->output_count, branch[b]->output_count);
     }
     if (im_known_int(n, key, &known)) {
@@ -254,6 +258,23 @@ static sl_value *tensor_of(im_node *n, const im_item *item, const char *what)
     return item->value;
 }
 
+/* Numbers of the carried values that the body declares as states. */
+static sl_attr loop_states(im_node *n, const loop_spec *spec)
+{
+    const sl_graph *body = spec->body;
+    int first_in = spec->scan ? 0 : 2, first_out = spec->scan ? 0 : 1;
+    int64_t *numbers = SL_NEW_ARRAY(n->arena, int64_t, body->state_count);
+    for (int i = 0; i < body->state_count; i++) {
+        const sl_graph_state *state = &body->states[i];
+        int found = -1;
+        for (int k = 0; k < spec->carried && first_in + k < body->input_count && first_out + k < body->output_count; k++)
+            if (!strcmp(body->inputs[first_in + k].name, state->input) && !strcmp(body->outputs[first_out + k].name, state->output)) found = k;
+        if (found < 0) im_fail(n, "state '%s': '%s' of the body is not carried on by its output '%s'", state->input, state->input, state->output);
+        numbers[i] = found;
+    }
+    return sl_attr_ints(n->context, body->state_count, numbers);
+}
+
 /* Builds the loop; results: carried values, then stacks. Returns how many. */
 static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
 {
@@ -340,7 +361,11 @@ static int build_loop(im_node *n, const loop_spec *spec, sl_value **results)
         im_attrs attrs = {0};
         im_attr(&attrs, "carried", sl_attr_int(n->context, spec->carried));
         if (whole) im_attr(&attrs, "trip_count", sl_attr_expr(n->context, spec->count));
+        if (body->state_count) im_attr(&attrs, "state", loop_states(n, spec));
         op = finish(n, op, spec->carried + 2, loop_operands(n, spec), spec->carried + scans, result_types, &attrs);
+        for (int i = 0; i < body->state_count; i++)     /* messages about a state name it */
+            for (int k = 0; k < spec->carried; k++)
+                if (!strcmp(body->inputs[k + (spec->scan ? 0 : 2)].name, body->states[i].input)) sl_value_set_name(sl_block_argument(sl_op_body(op, 0), 2 + k), sl_context_intern(n->context, body->states[i].input));
         for (int i = 0; i < spec->carried + scans; i++) results[i] = sl_op_result(op, i);
         return spec->carried + scans;
     }

@@ -61,6 +61,7 @@ double im_float(im_node *n, const char *name, double otherwise);
 const char *im_string(im_node *n, const char *name, const char *otherwise);
 int im_ints(im_node *n, const char *name, int64_t *values, int capacity);    /* count; -1 when absent */
 bool im_bool(im_node *n, const char *name, bool otherwise);
+sl_attr im_words(im_node *n, const char *name, int count);                   /* array of `count` strings; NULL when absent, fails when it has another length */
 sl_element im_element_param(im_node *n, const char *name, sl_element otherwise);   /* an ONNX data type number */
 
 /* ---- operands and outputs ---- */

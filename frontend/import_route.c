@@ -48,11 +48,14 @@ void im_op_route(im_node *n)
     im_attr(&attrs, "rows", sl_attr_int(context, rows));
     im_attr(&attrs, "merge", sl_attr_string(context, merge));
     if (weighted) im_attr(&attrs, "weighted", sl_attr_bool(context, true));
+    sl_attr words = im_words(n, "state", results);
+    if (words) im_attr(&attrs, "state", words);
     /* The bodies decide the types of the results, so they go into a provisional op first. */
     sl_op *provisional = sl_build(n->builder, SL_OP_route_switch, n->input_count, operands, 0, NULL, attrs.count, attrs.list);
     sl_type types[MAX_TENSORS] = {NULL};
     for (int b = 0; b < (int)branches->count; b++) {
         const sl_graph *graph = branches->graphs[b];
+        if (graph->state_count) im_fail(n, "states are declared by the model and by bodies of loops, not by a branch");
         if (graph->output_count != results) im_fail(n, "branch %d has %d outputs, the node has %d", b, graph->output_count, results);
         sl_block *block = sl_region_block(sl_op_add_region(provisional));
         sl_expr packed = sl_expr_fresh(context);

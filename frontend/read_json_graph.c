@@ -289,9 +289,27 @@ static bool read_initializers(sl_reader *reader, const sl_json *object, const sl
     return good;
 }
 
+/* {"past": "present"}: inputs and the outputs that replace them. */
+static bool read_states(sl_reader *reader, const sl_json *object, sl_graph *graph) {
+    if (!object) return true;
+    sl_graph_state *states = SL_NEW_ARRAY(reader->arena, sl_graph_state, (size_t)object->count);
+    for (int i = 0; i < object->count; i++) {
+        const sl_json *item = &object->items[i];
+        bool input = false, output = false;
+        if (item->kind != SL_JSON_STRING) return wrong_kind(reader, item, "an output's name");
+        for (int k = 0; k < graph->input_count; k++) input |= strcmp(graph->inputs[k].name, item->key) == 0;
+        for (int k = 0; k < graph->output_count; k++) output |= strcmp(graph->outputs[k].name, item->text) == 0;
+        if (!input || !output) return sl_json_error(reader, item, "a state is an input and the output that replaces it; the graph has no %s '%.100s'", input ? "output" : "input", input ? item->text : item->key);
+        states[i] = (sl_graph_state){sl_reader_intern(reader, item->key), sl_reader_intern(reader, item->text), sl_reader_json_place(reader, item)};
+    }
+    graph->state_count = object->count;
+    graph->states = states;
+    return true;
+}
+
 /* Recursion is limited by `depth`. Members of the model's own object were checked by the caller. */
 static sl_graph *read_graph(sl_reader *reader, const sl_json *value, int depth) {
-    static const char *const keys[] = {"name", "inputs", "outputs", "initializers", "nodes", NULL};
+    static const char *const keys[] = {"name", "inputs", "outputs", "initializers", "nodes", "state", NULL};
     bool good = true;
     if (value->kind != SL_JSON_OBJECT) {
         wrong_kind(reader, value, "a graph (an object)");
@@ -310,6 +328,7 @@ static sl_graph *read_graph(sl_reader *reader, const sl_json *value, int depth) 
     good &= read_values(reader, outputs, true, &graph->output_count, &graph->outputs);
     good &= read_initializers(reader, sl_json_member(reader, value, "initializers", SL_JSON_OBJECT, &good),
                               depth == 1 ? sl_json_get(value, "safetensors") : NULL, graph);
+    good = good && read_states(reader, sl_json_member(reader, value, "state", SL_JSON_OBJECT, &good), graph);
     if (good && (!nodes || !outputs)) good = sl_json_error(reader, value, "a graph needs \"nodes\" and \"outputs\"");
     if (!nodes) return NULL;
     sl_node *list = SL_NEW_ARRAY(reader->arena, sl_node, (size_t)nodes->count);
@@ -348,7 +367,7 @@ static bool read_opsets(sl_reader *reader, const sl_json *root, sl_model *model)
 
 sl_graph *sl_read_json_graph(sl_reader *reader, const sl_json *root, sl_model *model) {
     static const char *const keys[] = {"format", "version", "name", "producer", "opset", "opsets", "safetensors", "inputs", "outputs", "initializers", "nodes",
-                                       NULL};
+                                       "state", NULL};
     bool good = true;
     const sl_json *format = sl_json_member(reader, root, "format", SL_JSON_STRING, &good), *version = sl_json_member(reader, root, "version", SL_JSON_NUMBER, &good);
     const sl_json *producer = sl_json_member(reader, root, "producer", SL_JSON_STRING, &good);

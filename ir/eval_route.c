@@ -114,6 +114,34 @@ static void merge_branch(sl_eval *eval, const sl_op *op, const sl_eval_plan *pla
     }
 }
 
+static bool owes_copy(const sl_op *op, int result) {
+    sl_attr words = sl_op_attr(op, "state");
+    return words && result < sl_attr_count(words) && strcmp(sl_attr_get_string(sl_attr_item(words, result)), "copy") == 0;
+}
+
+/* Rows that went nowhere owe a copy to states: what the one branch makes of them. */
+static void copy_owed(sl_eval *eval, sl_op *op, const sl_eval_plan *plan, int rows, sl_eval_value *results) {
+    int result_count = sl_op_result_count(op);
+    bool any = false;
+    for (int i = 0; i < result_count; i++) any |= owes_copy(op, i);
+    if (!any || plan->branches != 1 || plan->choices != 1 || plan->starts[1] == plan->rows) return;
+    sl_eval_plan *owed = SL_NEW(eval->arena, sl_eval_plan);
+    *owed = *plan;
+    owed->starts = SL_NEW_ARRAY(eval->arena, int64_t, 2);
+    owed->row = SL_NEW_ARRAY(eval->arena, int64_t, (size_t)plan->rows + 1);
+    for (int64_t row = 0, at = 0; row < plan->rows; row++) {    /* rows in a branch ascend */
+        if (at < plan->starts[1] && plan->row[at] == row) at++;
+        else owed->row[owed->starts[1]++] = row;
+    }
+    size_t mark = sl_eval_scope_begin(eval);
+    sl_block *body = sl_op_body(op, 0);
+    for (int i = 0; i < rows; i++) sl_eval_set(eval, op, sl_block_argument(body, i), (sl_eval_value){.tensor = pack(eval, op, owed, 0, sl_eval_operand(eval, op, 1 + i))});
+    const sl_op *end = sl_eval_block(eval, op, body);
+    for (int i = 0; i < result_count; i++)
+        if (owes_copy(op, i)) merge_branch(eval, op, owed, 0, results[i].tensor, sl_eval_operand(eval, end, i), NULL, false);
+    sl_eval_scope_end(eval, mark);
+}
+
 static void route_switch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
     const sl_eval_plan *plan = plan_operand(eval, op);
     int rows = (int)sl_op_int(op, "rows", 0), result_count = sl_op_result_count(op);
@@ -145,6 +173,7 @@ static void route_switch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
     }
     for (int i = 0; i < result_count; i++)
         if (!results[i].tensor) results[i].tensor = start_result(eval, op, plan, i, keep ? sl_eval_operand(eval, op, 1 + rows + i) : NULL, NULL);
+    copy_owed(eval, op, plan, rows, results);
 }
 
 /* Entries are taken branch by branch, so that each row meets its choices in ascending order of branch. */

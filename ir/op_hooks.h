@@ -44,4 +44,10 @@ bool sl_verify_ints(const sl_op *op, const char *name, int count, int64_t least)
 /* Reports unless the ARRAY attribute has `count` entries of this kind. */
 bool sl_verify_array(const sl_op *op, const char *name, int count, sl_attr_kind kind);
 
+
+/* ---- verify_state.c ---- */
+bool sl_verify_state_words(const sl_op *op);                              /* attribute `state` of route.switch and tensor.if */
+bool sl_verify_func_state(const sl_op *op, const sl_op *end);             /* of core.func, of tensor.loop: what skipped rows and steps owe */
+bool sl_verify_loop_state(const sl_op *op, const sl_op *yield);
+
 #endif

@@ -23,7 +23,7 @@ static bool check_scalar_operand(const sl_op *op, int index, sl_element element,
 }
 
 bool sl_verify_if(const sl_op *op) {
-    bool ok = check_scalar_operand(op, 0, SL_ELEMENT_i1, "condition");
+    bool ok = check_scalar_operand(op, 0, SL_ELEMENT_i1, "condition") && sl_verify_state_words(op);
     for (int region = 0; region < 2; region++) {
         const sl_op *yield = sl_verify_terminator(op, region, SL_OP_tensor_yield, SL_OP_tensor_yield);
         if (!yield) {
@@ -107,7 +107,7 @@ bool sl_verify_loop(const sl_op *op) {
     for (int i = (int)carried; i < results; i++)
         if (stack_conflicts(sl_value_type(sl_op_result(op, i)), sl_value_type(sl_op_operand(yield, 1 + i))))
             ok = fail_flow(op, "scanned value", i - (int)carried, sl_value_type(sl_op_operand(yield, 1 + i)), "stack", sl_value_type(sl_op_result(op, i)));
-    return ok;
+    return ok && sl_verify_loop_state(op, yield);
 }
 
 bool sl_verify_partition(const sl_op *op) {
@@ -165,6 +165,8 @@ bool sl_verify_switch(const sl_op *op) {
         sl_op_report(op, SL_SEVERITY_ERROR, "route.switch: weights go with merge \"add\" only");
         return false;
     }
+    if (!sl_verify_state_words(op))
+        return false;
     if (sl_op_region_count(op) != sl_type_branches(plan)) {
         sl_op_report(op, SL_SEVERITY_ERROR, "route.switch: the plan has %d branches, the op has %d regions", sl_type_branches(plan), sl_op_region_count(op));
         return false;

@@ -46,6 +46,7 @@ bool sl_verify_func(const sl_op *op) {
         ok &= sl_verify_array(op, "output_names", buffers ? -1 : sl_op_operand_count(end), SL_ATTR_STRING);
     if (sl_op_attr(op, "output_types"))
         ok &= sl_verify_array(op, "output_types", buffers ? -1 : sl_op_operand_count(end), SL_ATTR_TYPE);
+    ok &= sl_verify_func_state(op, end);
     return ok;
 }
 

@@ -67,8 +67,9 @@ void sl_bufferize_dispatch(sl_bufferizer *bz, sl_op *op) {
         sl_value *first = load_at(bz, &b, starts, branches[g]), *end = load_at(bz, &b, starts, branches[g] + 1);
         sl_value *number = sl_build_binary(&b, SL_OP_arith_sub, end, first);
         bind(bz, &b, begin, first, NULL, NULL);
-        bind(bz, &b, count, number, rows, capacity);
-        sl_named_attr attrs[] = {{"index", sl_attr_int(bz->context, branches[g])}, {"rows", sl_attr_expr(bz->context, count)}, {"dense", sl_attr_expr(bz->context, rows)}};
+        sl_expr dense = g == (int)sl_op_int(op, "owed", -1) ? sl_expr_const(bz->context, 0) : rows;
+        bind(bz, &b, count, number, dense, capacity);
+        sl_named_attr attrs[] = {{"index", sl_attr_int(bz->context, branches[g])}, {"rows", sl_attr_expr(bz->context, count)}, {"dense", sl_attr_expr(bz->context, dense)}};
         sl_build(&b, SL_OP_kernel_branch, 0, NULL, 0, NULL, 3, attrs);
         sl_value *some = sl_build_compare(&b, "gt", number, sl_build_constant_int(&b, i64, 0));
         sl_op *made = sl_build(&b, SL_OP_kernel_if, 1, &some, 0, NULL, 0, NULL);

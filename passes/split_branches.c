@@ -213,7 +213,7 @@ static bool check_yields(sl_splitter *s, sl_op *op, int branch, sl_expr symbol) 
 }
 
 /* The dispatch over the branches that compute something; `packed` gets its results. */
-static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, sl_value **packed) {
+static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, int owed, sl_value **packed) {
     sl_arena *scratch = s->pass->scratch;
     int results = sl_op_result_count(op);
     sl_expr *counts = SL_NEW_ARRAY(scratch, sl_expr, (size_t)computed + 1), *begins = SL_NEW_ARRAY(scratch, sl_expr, (size_t)computed + 1);
@@ -225,10 +225,13 @@ static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int c
         if (!check_yields(s, op, (int)branches[g], counts[g])) return false;
     }
     sl_named_attr attrs[] = {{"branches", sl_attr_ints(s->c, computed, branches)}, {"counts", sl_attr_exprs(s->c, computed, counts)},
-                             {"begins", sl_attr_exprs(s->c, computed, begins)}, {"rows", sl_attr_expr(s->c, plan->rows)}};
+                             {"begins", sl_attr_exprs(s->c, computed, begins)}, {"rows", sl_attr_expr(s->c, plan->rows)}, {"owed", NULL}};
+    int attr_count = 4;
+    for (int g = 0; g < computed; g++)
+        if (branches[g] == owed) attrs[attr_count++].attr = sl_attr_int(s->c, g);
     sl_builder b = sl_builder_before(op);
     sl_value *starts = plan->values[SL_PLAN_STARTS];
-    sl_op *made = sl_build(&b, SL_OP_route_dispatch, 1, &starts, results, types, 4, attrs);
+    sl_op *made = sl_build(&b, SL_OP_route_dispatch, 1, &starts, results, types, attr_count, attrs);
     sl_value **yielded = SL_NEW_ARRAY(scratch, sl_value *, (size_t)results + 1);
     for (int g = 0; g < computed; g++) {
         sl_builder inside = sl_builder_at_end(s->pass->module, sl_region_block(sl_op_add_region(made)));
@@ -241,7 +244,7 @@ static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int c
     return true;
 }
 
-static bool split_switch(sl_splitter *s, sl_op *op, sl_plan *plan) {
+static bool split_switch(sl_splitter *s, sl_op *op, sl_plan *plan, int owed) {
     sl_arena *scratch = s->pass->scratch;
     int results = sl_op_result_count(op), branch_count = plan->branches, computed = 0, cheap_count = 0;
     sl_split_merge merge = {.op = op, .plan = plan, .cheap = SL_NEW_ARRAY(scratch, sl_split_cheap, (size_t)branch_count + 1),
@@ -260,7 +263,7 @@ static bool split_switch(sl_splitter *s, sl_op *op, sl_plan *plan) {
     }
     merge.cheap_count = cheap_count;
     if (plan->constant) sl_split_constant(s, op, plan, computed, branches, merge.packed);
-    else if (computed && !build_dispatch(s, op, plan, computed, branches, merge.packed)) return false;
+    else if (computed && !build_dispatch(s, op, plan, computed, branches, owed, merge.packed)) return false;
     sl_pass_decide(s->pass, op, "route", sl_arena_printf(scratch, "%d branches: %d on their packed rows%s, %d free of cost; %s", branch_count, computed,
                    plan->constant ? " (known when compiling)" : " when they have any", cheap_count, plan->choices == 1 ? "each row takes its result" : "each row adds up its results"));
     sl_split_merge_results(s, &merge);
@@ -277,6 +280,13 @@ static void collect(sl_splitter *s, sl_block *block) {
     }
 }
 
+/* What is owed to states has been checked and is code now. */
+static bool drop_state(void *self, sl_op *op) {
+    (void)self;
+    if (sl_op_attr(op, "state")) sl_op_set_attr(op, "state", NULL);
+    return true;
+}
+
 /* One round for each depth of nesting: what is nested in a body that stays moves out of its switch and is met in the next one. */
 static bool split_function(sl_splitter *s, sl_op *func) {
     sl_plan *plan;
@@ -286,14 +296,17 @@ static bool split_function(sl_splitter *s, sl_op *func) {
         s->ops.count = 0;
         collect(s, sl_op_body(func, 0));
         for (size_t i = 0; i < s->ops.count; i++) {
-            sl_op *op = s->ops.data[i];
+            sl_op *op = s->ops.data[i], *whole = sl_op_get_kind(op) == SL_OP_route_switch ? sl_split_owed(s, op) : op;
+            int owed = whole == op ? -1 : 1;
+            op = whole;
             if (!find_plan(s, op, &plan)) return false;
             if (sl_op_get_kind(op) == SL_OP_route_count) split_count(s, op, plan);
-            else if (!split_switch(s, op, plan)) return false;
+            else if (!split_switch(s, op, plan, owed)) return false;
             s->pass->changes++;
         }
     }
     for (size_t i = 0; i < s->plans.count; i++) sl_op_erase(s->plans.data[i]->partition);
+    sl_op_walk(func, drop_state, NULL);
     sl_shape_map_apply(&s->map, func);
     return true;
 }

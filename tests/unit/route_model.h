@@ -21,7 +21,7 @@ static inline const char *name_of(const char *format, int a, int b) {
     return name;
 }
 
-typedef struct route_value { char name[32]; char element; int rank; int64_t shape[4]; void *data; } route_value;    /* element: f (f32), i (i64) */
+typedef struct route_value { char name[32]; char element; int rank; int64_t shape[4]; void *data; } route_value;    /* element: f (f32), i (i64), b (i1) */
 
 static inline __attribute__((format(printf, 2, 3))) void put(route_text *t, const char *format, ...) {
     va_list arguments;
@@ -165,7 +165,7 @@ static inline const char *model_text(route_model *m, const char *outputs) {
     put(&t, "{'format': 'sluice-graph', 'version': 1, 'opset': 21, 'inputs': [");
     size_t length = t.length + m->inputs.length + m->weights.length + m->nodes.length + strlen(outputs) + 128;
     m->text = malloc(length);
-    char quoted[256];
+    char quoted[2048];
     size_t n = strlen(outputs);
     for (size_t i = 0; i <= n && i < sizeof quoted; i++) quoted[i] = outputs[i] == '\'' ? '"' : outputs[i];
     snprintf(m->text, length, "%s%s], \"initializers\": {%s}, \"nodes\": [%s], \"outputs\": [%s]}", t.data, m->inputs.data ? m->inputs.data : "", m->weights.data ? m->weights.data : "",
@@ -207,7 +207,7 @@ static inline void run_close(route_run *run) {
 }
 
 static inline DLTensor run_tensor(const route_value *value) {
-    DLTensor tensor = {.data = value->data, .device = {1, 0}, .ndim = value->rank, .dtype = value->element == 'f' ? (DLDataType){2, 32, 1} : (DLDataType){0, 64, 1}};
+    DLTensor tensor = {.data = value->data, .device = {1, 0}, .ndim = value->rank, .dtype = value->element == 'f' ? (DLDataType){2, 32, 1} : value->element == 'b' ? (DLDataType){6, 8, 1} : (DLDataType){0, 64, 1}};
     tensor.shape = (int64_t *)(uintptr_t)value->shape;
     return tensor;
 }
@@ -287,7 +287,7 @@ static inline double evaluator_difference(const route_run *run, const route_valu
         const sl_tensor *inputs[ROUTE_MOST_INPUTS];
         sl_tensor *output[ROUTE_MOST_OUTPUTS];
         for (int i = 0; i < count; i++) {
-            sl_tensor *tensor = sl_tensor_alloc(c.arena, values[i].element == 'f' ? SL_ELEMENT_f32 : SL_ELEMENT_i64, values[i].rank, values[i].shape);
+            sl_tensor *tensor = sl_tensor_alloc(c.arena, values[i].element == 'f' ? SL_ELEMENT_f32 : values[i].element == 'b' ? SL_ELEMENT_i1 : SL_ELEMENT_i64, values[i].rank, values[i].shape);
             if (tensor->size) memcpy(tensor->data, values[i].data, (size_t)tensor->size);
             inputs[i] = tensor;
         }

@@ -60,12 +60,18 @@ struct sl_node {
     sl_loc loc;
 };
 
+typedef struct sl_graph_state {           /* what output `output` holds comes back as input `input` in a later step */
+    const char *input, *output;
+    sl_place place;
+} sl_graph_state;
+
 struct sl_graph {
     const char *name;
     int input_count; const sl_value_info *inputs;
     int output_count; const sl_value_info *outputs;
     int initializer_count; const sl_graph_tensor *const *initializers;
     int node_count; const sl_node *nodes;
+    int state_count; const sl_graph_state *states;   /* of a model, of a loop's body */
 };
 
 typedef struct sl_graph_function {        /* model-local function: inlined by the importer */

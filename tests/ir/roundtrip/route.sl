@@ -31,3 +31,20 @@ core.func @split(%keys: tensor<B x 2 x i32>, %x: tensor<B x 8 x f32>) -> (tensor
   })
   core.return(%5, %2, %3, %4) : (tensor<(2*B) x 8 x f32>, tensor<B x 2 x i64>, tensor<B x 2 x i64>, tensor<B x 2 x i64>)
 }
+
+core.func @states(%keys: tensor<B x i64>, %x: tensor<B x 8 x f32>, %old: tensor<B x 8 x f32>, %go: tensor<i1>, %n: tensor<i64>) -> (tensor<B x 8 x f32>) {state = ints[2, 0]} {
+  %plan = route.partition(%keys) : (tensor<B x i64>) -> partition<1>
+  %h, %k = route.switch(%plan, %x) {merge = "place", rows = 1, state = ["", "copy"]} : (partition<1>, tensor<B x 8 x f32>) -> (tensor<B x 8 x f32>, tensor<B x 8 x f32>) ({ ^(%a: tensor<?1 x 8 x f32>):
+    %0 = arith.neg(%a) : (tensor<?1 x 8 x f32>) -> tensor<?1 x 8 x f32>
+    route.yield(%0, %a) : (tensor<?1 x 8 x f32>, tensor<?1 x 8 x f32>)
+  })
+  %1 = tensor.if(%go) {state = ["keep"]} : (tensor<i1>) -> tensor<B x 8 x f32> ({
+    tensor.yield(%k) : (tensor<B x 8 x f32>)
+  }, {
+    tensor.yield(%old) : (tensor<B x 8 x f32>)
+  })
+  %2 = tensor.loop(%n, %go, %1) {carried = 1, state = ints[0]} : (tensor<i64>, tensor<i1>, tensor<B x 8 x f32>) -> tensor<B x 8 x f32> ({ ^(%step: tensor<i64>, %on: tensor<i1>, %s: tensor<B x 8 x f32>):
+    tensor.yield(%on, %s) : (tensor<i1>, tensor<B x 8 x f32>)
+  })
+  core.return(%2) : (tensor<B x 8 x f32>)
+}
