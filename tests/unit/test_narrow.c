@@ -101,7 +101,7 @@ static void fill(const fixture *f, sl_tensor *x) {
     static const double special[] = {INFINITY, -INFINITY, NAN, 0, -0.0, 1, 2}, denormal[] = {1e-40, -1e-39, 9e-41, 0, -2e-38, 1};
     for (int64_t i = 0, n = sl_tensor_count(x); i < n; i++) {
         if (!sl_element_is_float(x->element)) {
-            int bits = sl_element_bits(x->element), low = sl_element_is_signed(x->element) ? -(1u << (bits - 1)) : 0, span = 1 << bits;
+            int bits = sl_element_bits(x->element), small = bits < 32 ? bits : 8, low = sl_element_is_signed(x->element) ? -(1 << (small - 1)) : 0, span = 1 << small;
             int value = f->filling == FILL_EXTREME ? (rand() % 8 ? low + span - 1 : low) : low + (bits < 16 ? rand() % span : rand() & 0xffff);
             sl_element_store_int(x->element, x->data, i, bits == 32 ? rand() % 2001 - 1000 : value);
         } else if (f->filling == FILL_EXACT) {
