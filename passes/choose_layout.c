@@ -168,15 +168,48 @@ static double lane_share(double extent, int lanes) {
 
 typedef struct price { sl_work first, last; int convs; int transposes; } price;
 
-static void price_transpose(price *p, sl_type type) {
+static void price_transpose(sl_work *work, sl_type type) {
     double bytes = sl_estimate_bytes(type);
-    sl_work work;
-    sl_work_init(&work);
-    work.read_bytes = work.write_bytes = bytes;
-    work.working_set = 2 * bytes;
-    work.parallel_tasks = sl_estimate_elements(type);
-    p->last.read_bytes += bytes, p->last.write_bytes += bytes, p->last.working_set += 2 * bytes, p->last.launches += 1;
-    p->transposes++;
+    work->read_bytes += bytes, work->write_bytes += bytes, work->working_set += 2 * bytes, work->launches += 1;
+}
+
+static bool is_transpose(const sl_op *op, const int64_t *perm, int rank) {
+    int count;
+    if (!op || sl_op_get_kind(op) != SL_OP_tensor_transpose) return false;
+    const int64_t *own = sl_op_ints(op, "perm", &count);
+    if (count != rank) return false;
+    for (int d = 0; d < rank; d++)
+        if (own[d] != perm[d]) return false;
+    return true;
+}
+
+/* A tensor that enters is transposed for channels last; one that comes out of a transpose from channels last needs none, but does so for channels first. */
+static void price_entry(price *p, const sl_value *value) {
+    int64_t perm[SL_MAX_RANK];
+    int rank = rank_of(value);
+    last_perm(rank, perm);
+    if (moves_units_only(sl_value_type(value), perm)) return;
+    first_perm(rank, perm);
+    bool arrives = is_transpose(sl_value_op(value), perm, rank);
+    price_transpose(arrives ? &p->first : &p->last, sl_value_type(value));
+    p->transposes += !arrives;
+}
+
+/* The same for a tensor that leaves. */
+static void price_exit(layout *l, price *p, const sl_value *value, int root) {
+    int64_t perm[SL_MAX_RANK];
+    int rank = rank_of(value);
+    bool first = false, last = false;
+    last_perm(rank, perm);
+    if (moves_units_only(sl_value_type(value), perm)) return;
+    for (sl_use *use = sl_value_first_use(value); use; use = sl_use_next(use)) {
+        if (belongs(l, sl_use_user(use), root) && is_data_operand(sl_use_user(use), sl_use_index(use))) continue;
+        if (is_transpose(sl_use_user(use), perm, rank)) last = true;
+        else first = true;
+    }
+    if (first) price_transpose(&p->last, sl_value_type(value));
+    if (last) price_transpose(&p->first, sl_value_type(value));
+    p->transposes += first;
 }
 
 static void price_conv(layout *l, price *p, sl_op *op, double *first_time, double *last_time) {
@@ -196,7 +229,6 @@ static void price_conv(layout *l, price *p, sl_op *op, double *first_time, doubl
 
 static void price_component(layout *l, int root, const int *members, int count, price *p) {
     double first_time = 0, last_time = 0;
-    int64_t perm[SL_MAX_RANK];
     memset(p, 0, sizeof *p);
     sl_work_init(&p->first);
     sl_work_init(&p->last);
@@ -205,21 +237,13 @@ static void price_component(layout *l, int root, const int *members, int count, 
         if (sl_op_get_kind(op) == SL_OP_tensor_conv) price_conv(l, p, op, &first_time, &last_time);
         for (int i = 0; i < sl_op_operand_count(op); i++) {
             sl_value *value = sl_op_operand(op, i);
-            int rank = rank_of(value);
-            if (!is_data_operand(op, i) || rank < 3 || belongs(l, sl_value_op(value), root) || sl_value_constant(value)) continue;
-            last_perm(rank, perm);
-            if (!moves_units_only(sl_value_type(value), perm)) price_transpose(p, sl_value_type(value));
+            if (is_data_operand(op, i) && rank_of(value) >= 3 && !belongs(l, sl_value_op(value), root) && !sl_value_constant(value)) price_entry(p, value);
         }
-        if (sl_op_get_kind(op) == SL_OP_tensor_reduce) continue;
-        bool leaves = false;
-        for (sl_use *use = sl_value_first_use(sl_op_result(op, 0)); use; use = sl_use_next(use))
-            leaves |= !belongs(l, sl_use_user(use), root) || !is_data_operand(sl_use_user(use), sl_use_index(use));
-        last_perm(rank_of(sl_op_result(op, 0)), perm);       /* the way back moves units only if the way there does */
-        if (leaves && !moves_units_only(sl_value_type(sl_op_result(op, 0)), perm)) price_transpose(p, sl_value_type(sl_op_result(op, 0)));
+        if (sl_op_get_kind(op) != SL_OP_tensor_reduce) price_exit(l, p, sl_op_result(op, 0), root);
     }
-    p->first.working_set = p->first.read_bytes + p->first.write_bytes;
+    p->first.working_set += p->first.read_bytes + p->first.write_bytes;
     p->last.working_set += p->last.read_bytes + p->last.write_bytes;
-    p->first.launches = p->convs, p->last.launches += p->convs - 1;
+    p->first.launches += p->convs - 1, p->last.launches += p->convs - 1;
     if (first_time > 0) p->first.vector_efficiency = p->first.flops / first_time;
     if (last_time > 0) p->last.vector_efficiency = p->last.flops / last_time;
 }
