@@ -4,7 +4,7 @@
  * Strategies, tried in this order; each either replaces the op or leaves it alone:
  *   attention     one pass over the keys (tile_attention.c)
  *   depthwise     convolutions with weights of their own for each channel (tile_depthwise.c)
- *   contraction   register tiles (tile_contract.c; packing in tile_pack.c and pack.c, what follows the sum in tile_epilogue.c)
+ *   contraction   register tiles (tile_contract.c; packing in tile_pack.c and pack.c, convolutions over rectangles in tile_window.c, what follows the sum in tile_epilogue.c)
  *   rows          reductions with shared rows (tile_rows.c)
  *   pointwise     vector loops (tile_pointwise.c)
  *   general       scalar loops, always possible (tile_general.c)

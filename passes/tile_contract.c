@@ -268,8 +268,7 @@ static int64_t round_up(int64_t value, int64_t step) { return (value + step - 1)
  * addresses makes one way on all machines with virtually indexed caches. */
 static bool rows_collide(tile_kernel *k, const contract *c, sl_element element) {
     sl_expr coefficient, rest;
-    if (c->m_count == 0 || !collapses(k, &c->a_space, c, c->m_count, c->m)) return false;
-    if (!sl_expr_split_linear(k->context, c->a_space.accesses.data[0].offset, c->m[c->m_count - 1], &coefficient, &rest)) return false;
+    if (c->m_count == 0 || !sl_expr_split_linear(k->context, c->a_space.accesses.data[0].offset, c->m[c->m_count - 1], &coefficient, &rest)) return false;
     int64_t stride = sl_expr_const_or(coefficient, 0) * sl_element_bits(element) / 8, sets = 64;
     if (stride <= 0 || stride % 64) return false;
     for (int64_t lines = stride / 64; sets > 1 && lines % 2 == 0; lines /= 2) sets /= 2;
@@ -296,7 +295,6 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     if (c->a_mode == CONTRACT_A_PACKED && (c->k_known < 0 || c->k_known * sl_element_bits(c->accumulator) / 8 * c->rows > (1 << 20))) return false;
     if (can_pack_constant(k, c)) {
         c->b_mode = CONTRACT_B_CONSTANT;
-        c->b_element = lane_element(b) ? b : c->accumulator;
         return true;
     }
     if (!lane_element(b)) return false;
@@ -452,7 +450,7 @@ static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_
     }
 }
 
-static sl_value *multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum) {
+sl_value *contract_multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum) {
     if (!sl_element_is_float(sl_type_element(sl_value_type(sum)))) return tile_binary(k, SL_OP_arith_add, sum, tile_binary(k, SL_OP_arith_mul, a, b));
     sl_value *operands[3] = {a, b, sum};
     return tile_op(k, SL_OP_arith_fma, sl_type_element(sl_value_type(sum)), 3, operands, 0, NULL);
@@ -504,7 +502,7 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
             }
             sl_value *element = tile_cast(k, tile_load(k, a.pointers[i], index, NULL), c->accumulator);
             sl_value *row = tile_splat(k, element);
-            for (int v = 0; v < vectors; v++) accumulators[i * vectors + v] = multiply_add(k, row, columns[v], accumulators[i * vectors + v]);
+            for (int v = 0; v < vectors; v++) accumulators[i * vectors + v] = contract_multiply_add(k, row, columns[v], accumulators[i * vectors + v]);
         }
     }
     sl_value *sums[256];
@@ -654,13 +652,17 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
     if (c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
     c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->width)), c->panels_at_once = 1;
-    if (!choose_modes(k, c)) {
+    sl_element weights = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
+    c->b_element = lane_element(weights) ? weights : c->accumulator;
+    bool windows = weights == c->accumulator && sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))) == weights && can_pack_constant(k, c) && contract_plan_window(k, c);
+    if (windows) c->b_mode = CONTRACT_B_CONSTANT;
+    else if (!choose_modes(k, c)) {
         tile_kernel_drop(k);
         return false;
     }
     /* Few rows: several panels at once, for more accumulators and streams. */
     int64_t panels = sl_expr_const_or(c->panels, -1), used = panels;
-    if (c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
+    if (!windows && c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
         int most = 4;
         while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
         while (most > 1 && round_up(panels, most) * 32 > panels * 33) most--;      /* at most 3 % of padding panels */
@@ -671,14 +673,15 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->columns_masked = c->n_known < 0 || used * c->width != c->n_known;
     k->sets[c->n_set].lane = true;
     k->sets[c->n_set].aligned = sl_expr_const_or(sl_nest_bound(c->anchor, c->n[c->n_count - 1]), 1) % k->lanes == 0;
-    choose_blocks(k, c);
+    if (!windows) choose_blocks(k, c);
     if (c->b_mode == CONTRACT_B_CONSTANT && !pack_weights(k, c, cache)) {
         tile_kernel_drop(k);
         return false;
     }
     const char *shape = sl_arena_printf(k->arena, "contract_%sx%sx%s", extent_text(k, c->m_known), extent_text(k, c->n_known), extent_text(k, c->k_known));
     tile_launch launch = {.name = c->group.nest_count > 1 ? tile_name(k, &c->group, shape) : shape};
-    emit_kernel(k, c, &launch);
+    if (windows) contract_emit_window(k, c, &launch);
+    else emit_kernel(k, c, &launch);
     if (k->failure) {
         tile_kernel_drop(k);
         return false;
@@ -686,7 +689,8 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
     else launch.bytes = bytes_in_place(k, c);
     if (c->dot > 1) c->tile_reason = sl_arena_printf(k->arena, "%s, sums of %d products of %s and %s", c->tile_reason, c->dot, sl_element_name(c->a_narrow), sl_element_name(c->b_element));
-    launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
+    if (windows) launch.reason = sl_arena_printf(k->arena, "contraction: %s%s", contract_window_reason(k, c), c->heavy ? ", epilogue by rows of the tile" : "");
+    else launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
                                     (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
     tile_kernel_finish(k, &launch);
     return true;

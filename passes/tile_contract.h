@@ -11,8 +11,10 @@
 
 #define TILE_K_SLOT 900                      /* loop atom that stands for the flat k index while addresses are worked out */
 
-typedef enum contract_a { CONTRACT_A_DIRECT, CONTRACT_A_PACKED } contract_a;
+typedef enum contract_a { CONTRACT_A_DIRECT, CONTRACT_A_PACKED, CONTRACT_A_WINDOW } contract_a;
 typedef enum contract_b { CONTRACT_B_CONSTANT, CONTRACT_B_DIRECT, CONTRACT_B_PACKED } contract_b;
+
+typedef struct contract_window contract_window;
 
 typedef struct contract {
     tile_group group;
@@ -51,6 +53,8 @@ typedef struct contract {
     int64_t a_shift;                         /* what is added to left factors to bring them into a_narrow's range: 128, -128 or 0 */
     int64_t k_padded;                        /* k_known rounded up to groups */
     sl_value *starts;                        /* constant start values of the sums, one a column: they take a_shift out again; NULL: 0 */
+    contract_window *window;                 /* tile_window.c's plan */
+    int64_t rectangle_width, rectangle_step; /* a tile's row i is rectangle_step * (i / rectangle_width) + i % rectangle_width behind its first; width 0: i */
 } contract;
 
 /* The flat K set, or K in the pieces in which `space` walks contiguously (returns their number; they are sets free_sets, ...). */
@@ -80,6 +84,15 @@ void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high)
 void contract_pack_b(tile_kernel *k, contract *c, sl_expr panel);
 /* A square of k->lanes vectors, transposed in registers. */
 void contract_transpose(tile_kernel *k, sl_value **rows);
+
+/* ---- tile_window.c ---- */
+/* A plan for convolutions with constant weights over rectangles of pixels; false when it is none. Chooses the tile and the tasks. */
+bool contract_plan_window(tile_kernel *k, contract *c);
+void contract_emit_window(tile_kernel *k, contract *c, tile_launch *launch);
+const char *contract_window_reason(tile_kernel *k, const contract *c);
+
+/* ---- tile_contract.c ---- */
+sl_value *contract_multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum);
 
 /* ---- tile_epilogue.c ---- */
 bool contract_epilogue_is_heavy(const contract *c);

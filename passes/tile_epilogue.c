@@ -41,7 +41,12 @@ void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr
     k->floor = k->depth;                     /* nothing that only the epilogue needs may be alive during the sum */
     k->set_count = c->free_sets;
     sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, count), tile_i64(k, 1), 0, NULL, NULL));
-    if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, row)));
+    sl_expr distance = row;
+    if (c->rectangle_width) {
+        sl_expr width = tile_const(k, c->rectangle_width);
+        distance = tile_add(k, tile_mul(k, sl_expr_floordiv(k->context, row, width), tile_const(k, c->rectangle_step)), sl_expr_mod(k->context, row, width));
+    }
+    if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, distance)));
     for (int v = 0; v < vectors; v++) {
         sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, (int64_t)vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
         place_columns(k, c, panel, v);
@@ -64,7 +69,7 @@ void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl
         contract_epilogue_rows(k, c, m_base, tile_const(k, rows), panel);
     } else {
         for (int i = 0; i < rows; i++) {
-            sl_expr row = tile_add(k, m_base, tile_const(k, i));
+            sl_expr row = tile_add(k, m_base, tile_const(k, c->rectangle_width ? i / c->rectangle_width * c->rectangle_step + i % c->rectangle_width : i));
             /* Rows that divide into several loops get a variable each, so that the divisions are those of a plain number. */
             if (c->m_set >= 0) k->sets[c->m_set].base = c->m_count > 1 ? tile_variable(k, tile_index(k, row)) : row;
             for (int v = 0; v < vectors; v++) {

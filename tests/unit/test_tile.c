@@ -440,6 +440,35 @@ static void depthwise_unknown(fixture *f) {
     case_depthwise(f, 1, 48, 9, 30, 3, 1, 1, 0, 1, -1);
 }
 
+/* Dense windows with weights known while compiling: rectangles with narrow ones at the edges, several bands, few channels and many, bit by bit with NaN and infinities. */
+static void case_window(fixture *f, int64_t n, int64_t channels, int64_t height, int64_t width, int64_t columns, int64_t taps, int64_t stride, int64_t dilation, int64_t pad, int epilogue) {
+    begin(f, sl_arena_printf(f->arena, "window %ldx%ld, %ld to %ld channels, taps %ld, stride %ld, dilation %ld, pad %ld, epilogue %d", (long)height, (long)width, (long)channels, (long)columns,
+                             (long)taps, (long)stride, (long)dilation, (long)pad, epilogue));
+    f->tolerance = epilogue == 2 ? 1e-5 : 0, f->spoiled = 0;
+    sl_value *operands[2] = {input32(f, DIMS(n, height, width, channels)), input32(f, DIMS(taps, taps, channels, columns))};
+    sl_named_attr attrs[6] = {{"strides", INTS(f, stride, stride)}, {"dilations", INTS(f, dilation, dilation)}, {"pads_low", INTS(f, pad, pad)}, {"pads_high", INTS(f, pad, pad + 1)},
+                              {"groups", sl_attr_int(f->context, 1)}, {"layout", text(f, "nhwc")}};
+    sl_value *y = build(f, SL_OP_tensor_conv, 2, operands, 6, attrs);
+    if (epilogue) y = binary(f, SL_OP_arith_add, y, like(f, input32(f, DIMS(columns)), y));
+    if (epilogue == 1) y = binary(f, SL_OP_arith_max, y, number(f, 0, y));
+    if (epilogue == 2) y = binary(f, SL_OP_arith_mul, y, unary(f, SL_OP_arith_erf, y));
+    finish1(f, y);
+}
+
+static void windows(fixture *f) {
+    static const int64_t widths[] = {2, 7, 13, 14, 15, 29, 43};
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        case_window(f, 1, 3, 6, widths[i], 33, 3, 1, 1, 1, (int)(i % 3));
+        case_window(f, 2, 1 + (int64_t)(i % 2) * 16, 9, widths[i] + 2, 16 + (int64_t)i, 3, 1 + (int64_t)(i % 2), 1, 1, 1);
+    }
+    case_window(f, 1, 20, 11, 14, 64, 3, 1, 2, 2, 0);
+    case_window(f, 1, 64, 40, 28, 64, 3, 1, 1, 1, 1);
+    case_window(f, 1, 5, 4, 5, 40, 3, 1, 1, 6, 0);
+    case_window(f, 1, 3, 30, 30, 24, 7, 2, 1, 3, 2);
+    f->symbols[0] = 3;
+    case_window(f, -1, 3, 21, 17, 48, 5, 2, 1, 2, 1);
+}
+
 static void row_groups(fixture *f) {
     static const int64_t lengths[] = {1, 8, 10, 16, 17, 100, 300};
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
@@ -474,6 +503,7 @@ static void all(fixture *f) {
     contractions(f);
     convolutions(f);
     depthwise(f);
+    windows(f);
     row_groups(f);
     f->symbols[0] = 7, f->symbols[1] = 37;
     case_pointwise(f, SL_ELEMENT_f32, -1, -2);
@@ -510,6 +540,7 @@ int main(void) {
     on_machine("host", 1, MAX_INPUTS, contractions);
     on_machine("x86-64-v3", 2, 1, contractions);
     on_machine("x86-64-v3", 1, MAX_INPUTS, convolutions);
+    on_machine("x86-64-v3", 1, 1, windows);
     on_machine("x86-64-v3", 1, 1, depthwise);
     on_machine("host", 2, MAX_INPUTS, depthwise_unknown);
     on_machine("x86-64-v3", 2, MAX_INPUTS, attentions);
