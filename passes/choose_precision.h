@@ -1,4 +1,4 @@
-/* choose_precision.h: sums of products with constant weights, as choose_precision.c finds them and precision_int8.c rewrites them. */
+/* choose_precision.h: sums of products with constant weights, as choose_precision.c and recover_integers.c find them and precision_int8.c rewrites them. */
 #ifndef SLUICE_CHOOSE_PRECISION_H
 #define SLUICE_CHOOSE_PRECISION_H
 
@@ -19,5 +19,9 @@ typedef struct precision_channels { int64_t inner, count, total; int rank; sl_ex
 void precision_to_int8(sl_pass_context *pass, const precision_site *site, const sl_range *range);
 /* How the output channels lie in the constant weights and in the result: inner, count; dims: a shape that broadcasts to the result with `count` elements. False: not as one run. */
 bool precision_find_channels(sl_pass_context *pass, const precision_site *site, precision_channels *channels);
+
+sl_value *precision_broadcast(sl_builder *here, sl_value *x, sl_type like);      /* to the dims of `like` */
+/* A convolution's padding as elements `fill` (rank 0) of a tensor.pad on its operand `q`, which is returned; the op's own padding goes. */
+sl_value *precision_pad(sl_builder *here, sl_op *op, sl_value *q, sl_value *fill);
 
 #endif

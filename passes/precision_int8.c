@@ -54,7 +54,7 @@ bool precision_find_channels(sl_pass_context *pass, const precision_site *site, 
     return true;
 }
 
-static sl_value *broadcast(sl_builder *here, sl_value *x, sl_type like) {
+sl_value *precision_broadcast(sl_builder *here, sl_value *x, sl_type like) {
     sl_type type = sl_type_with_element(sl_module_context(here->module), like, sl_type_element(sl_value_type(x)));
     return sl_op_result(sl_build(here, SL_OP_tensor_broadcast, 1, &x, 1, &type, 0, NULL), 0);
 }
@@ -62,7 +62,7 @@ static sl_value *broadcast(sl_builder *here, sl_value *x, sl_type like) {
 static sl_value *number(sl_builder *here, double value, sl_type like) {
     sl_context *context = sl_module_context(here->module);
     sl_type type = sl_type_tensor(context, sl_type_element(like), 0, NULL);
-    return broadcast(here, sl_build_constant(here, sl_attr_data_splat(context, type, value)), like);
+    return precision_broadcast(here, sl_build_constant(here, sl_attr_data_splat(context, type, value)), like);
 }
 
 static sl_value *quantized(sl_builder *here, sl_value *x, double scale, int zero) {
@@ -72,8 +72,7 @@ static sl_value *quantized(sl_builder *here, sl_value *x, double scale, int zero
     return sl_build_cast(here, scaled, SL_ELEMENT_u8);
 }
 
-/* The convolution's padding as bytes of their own. */
-static sl_value *padded(sl_builder *here, sl_op *op, sl_value *q, int zero) {
+sl_value *precision_pad(sl_builder *here, sl_op *op, sl_value *q, sl_value *fill) {
     sl_context *context = sl_op_context(op);
     int count, rank = sl_type_rank(sl_value_type(q));
     const int64_t *low = sl_op_ints(op, "pads_low", &count), *high = sl_op_ints(op, "pads_high", &count);
@@ -86,11 +85,11 @@ static sl_value *padded(sl_builder *here, sl_op *op, sl_value *q, int zero) {
         lows[d] = sl_attr_expr(context, sl_expr_const(context, spatial ? low[s] : 0)), highs[d] = sl_attr_expr(context, sl_expr_const(context, spatial ? high[s] : 0));
         any |= spatial && (low[s] || high[s]);
     }
-    if (!any || zero == 0) return q;
-    sl_value *operands[2] = {q, sl_build_constant(here, sl_attr_data_splat(context, sl_type_tensor(context, SL_ELEMENT_u8, 0, NULL), zero))};
+    if (!any) return q;
+    sl_value *operands[2] = {q, fill};
     sl_named_attr attrs[3] = {{"low", sl_attr_array(context, rank, lows)}, {"high", sl_attr_array(context, rank, highs)}, {"mode", sl_attr_string(context, "constant")}};
     sl_op *pad = sl_build_inferred(here, SL_OP_tensor_pad, 2, operands, 3, attrs);
-    if (!pad) return NULL;
+    if (!pad) return q;
     sl_op_set_attr(op, "pads_low", sl_attr_ints(context, count, none));
     sl_op_set_attr(op, "pads_high", sl_attr_ints(context, count, none));
     return sl_op_result(pad, 0);
@@ -126,7 +125,8 @@ void precision_to_int8(sl_pass_context *pass, const precision_site *site, const 
     }
     for (int64_t i = 0; i < c.count; i++) factors[i] = (float)(scale * (largest[i] > 0 ? largest[i] / 127.0 : 1));
     sl_value *q = quantized(&here, x, scale, zero);
-    if (sl_op_get_kind(op) == SL_OP_tensor_conv) q = padded(&here, op, q, zero);
+    if (zero && sl_op_get_kind(op) == SL_OP_tensor_conv)
+        q = precision_pad(&here, op, q, sl_build_constant(&here, sl_attr_data_splat(context, sl_type_tensor(context, SL_ELEMENT_u8, 0, NULL), zero)));
     sl_value *constant = sl_build_constant(&here, narrow);
     sl_value_set_name(constant, sl_value_name(weights));
     sl_type real = sl_value_type(sl_op_result(op, 0)), whole = sl_type_with_element(context, real, SL_ELEMENT_i32);
@@ -139,8 +139,8 @@ void precision_to_int8(sl_pass_context *pass, const precision_site *site, const 
     sl_value *placeholder = sl_build_constant(&after, sl_attr_data_splat(context, sl_type_tensor(context, SL_ELEMENT_f32, 0, NULL), 0));
     sl_value_replace_all_uses(sum, placeholder);
     sl_value_set_type(sum, whole);
-    sl_value *exact = zero ? sl_build_binary(&after, SL_OP_arith_sub, sum, broadcast(&after, sl_build_constant(&after, offsets), whole)) : sum;
-    sl_value *y = sl_build_binary(&after, SL_OP_arith_mul, sl_build_cast(&after, exact, SL_ELEMENT_f32), broadcast(&after, sl_build_constant(&after, scales), real));
+    sl_value *exact = zero ? sl_build_binary(&after, SL_OP_arith_sub, sum, precision_broadcast(&after, sl_build_constant(&after, offsets), whole)) : sum;
+    sl_value *y = sl_build_binary(&after, SL_OP_arith_mul, sl_build_cast(&after, exact, SL_ELEMENT_f32), precision_broadcast(&after, sl_build_constant(&after, scales), real));
     sl_value_replace_all_uses(placeholder, y);
     sl_op_erase(sl_value_op(placeholder));
 }

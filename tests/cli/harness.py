@@ -15,7 +15,7 @@ import traceback
 
 OK, FAILED, USAGE, MODEL, SYSTEM, RUN = range(6)      # exit codes, as docs/cli.md has them
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CODES = {"f4": ("f", 4), "f8": ("d", 8), "i8": ("q", 8), "i4": ("i", 4), "u1": ("B", 1), "b1": ("?", 1)}
+CODES = {"f4": ("f", 4), "f8": ("d", 8), "i8": ("q", 8), "i4": ("i", 4), "u1": ("B", 1), "i1": ("b", 1), "b1": ("?", 1)}
 
 
 def npy(shape, values, descr="f4", fortran=False, header=None):
