@@ -41,7 +41,8 @@ def main():
         if name == "bert_base":
             quantize_dynamic(str(source), str(options.out / "bert_base_int8.onnx"), weight_type=QuantType.QInt8, per_channel=False)
         else:
-            static(source, options.out / f"{name}_qdq.onnx"XX(name, flush=True)
+            static(source, options.out / f"{name}_qdq.onnx")
+        print(name, flush=True)
 
 
 if __name__ == "__main__":
