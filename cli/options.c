@@ -134,4 +134,5 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     compile->precision = options->precision;
     compile->calibration = options->calibration;
     compile->print_decisions = options->decisions;
+    compile->profile = options->profile;
 }

@@ -100,6 +100,27 @@ static sl_status print_accuracy(cli_model *model, const char *path, const DLTens
     return NULL;
 }
 
+static sl_status run_and_record(cli_model *model, const cli_options *options, const DLTensor *inputs, DLTensor *outputs, double *times, sluice_profile *profile) {
+    for (long long i = 0; i < options->repeat; i++) {
+        memset(outputs, 0, sizeof *outputs * (size_t)model->output_count);
+        double start = cli_now_milliseconds();
+        SL_TRY(cli_model_run(model, inputs, outputs));
+        times[i] = cli_now_milliseconds() - start;
+        if (profile && sluice_profile_record(profile, model->session) != SLUICE_OK) return SL_ERROR(SL_INTERNAL, "%s", sluice_last_error(model->host));
+    }
+    if (profile && sluice_profile_write(profile, options->profile_out) != SLUICE_OK) return SL_ERROR(SL_IO, "%s", sluice_last_error(model->host));
+    return NULL;
+}
+
+static sl_status repeat(cli_model *model, const cli_options *options, const DLTensor *inputs, DLTensor *outputs, double *times) {
+    sluice_profile *profile = NULL;
+    if (options->profile_out && model->reference) return SL_ERROR(SL_INVALID_ARGUMENT, "--profile-out needs compiled code, not --reference");
+    if (options->profile_out && sluice_profile_create(model->host, &profile) != SLUICE_OK) return SL_ERROR(SL_OUT_OF_MEMORY, "%s", sluice_last_error(model->host));
+    sl_status status = run_and_record(model, options, inputs, outputs, times, profile);
+    sluice_profile_destroy(profile);
+    return status;
+}
+
 static sl_status run(cli_model *model, const cli_options *options, int *exit_code) {
     sl_tensor **tensors = SL_NEW_ARRAY(model->arena, sl_tensor *, (size_t)model->input_count);
     DLTensor *inputs = SL_NEW_ARRAY(model->arena, DLTensor, (size_t)model->input_count), *outputs = SL_NEW_ARRAY(model->arena, DLTensor, (size_t)model->output_count);
@@ -110,12 +131,7 @@ static sl_status run(cli_model *model, const cli_options *options, int *exit_cod
         memset(outputs, 0, sizeof *outputs * (size_t)model->output_count);
         SL_TRY(cli_model_run(model, inputs, outputs));   /* warm-up */
     }
-    for (long long i = 0; i < options->repeat; i++) {
-        memset(outputs, 0, sizeof *outputs * (size_t)model->output_count);
-        double start = cli_now_milliseconds();
-        SL_TRY(cli_model_run(model, inputs, outputs));
-        times[i] = cli_now_milliseconds() - start;
-    }
+    SL_TRY(repeat(model, options, inputs, outputs, times));
     if (!options->report_json) for (int i = 0; i < model->output_count; i++) print_output(model->outputs[i].name, &outputs[i]);
     if (!model->reference && !options->report_json) {
         qsort(times, (size_t)options->repeat, sizeof *times, by_time);
@@ -151,7 +167,7 @@ int cli_run(const cli_options *options) {
     if (options->file_count != 1) return cli_error("run needs one model; see `sluice run --help`"), EXIT_USAGE;
     cli_model model;
     int exit_code = EXIT_OK;
-    sl_status status = cli_model_open(&model, options->files[0], options, options->reference, options->report || options->report_json);
+    sl_status status = cli_model_open(&model, options->files[0], options, options->reference, options->report || options->report_json || options->profile_out);
     if (!status) {
         sl_guard guard;
         if (SL_GUARD_ENTER(&guard)) {

@@ -64,11 +64,20 @@ static void close_counting(sl_emitter *e, LLVMBasicBlockRef next) {
     LLVMPositionBuilderAtEnd(B, next);
 }
 
+/* The place among the branches: a new one, or that of a schedule of the same work. */
+static int64_t find_site(const sl_host *host, const sl_op *op) {
+    for (size_t i = 0; i < host->branches.count && sl_op_attr(op, "site"); ++i) {
+        const sl_op *other = host->branches.data[i].op;
+        if (sl_op_attr(other, "site") && sl_op_int(other, "site", 0) == sl_op_int(op, "site", 0) && sl_op_int(other, "index", 0) == sl_op_int(op, "index", 0)) return (int64_t)i;
+    }
+    return (int64_t)host->branches.count;
+}
+
 void sl_host_branch_site(sl_emitter *e, sl_op *op) {
     sl_host *host = e->host;
-    int64_t site = (int64_t)host->branches.count;
+    int64_t site = find_site(host, op);
     sl_host_branch branch = {op, host->branch};
-    SL_PUSH(e->arena, &host->branches, branch);
+    if (site == (int64_t)host->branches.count) SL_PUSH(e->arena, &host->branches, branch);
     host->next_branch = (int)site;
     LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
     LLVMBasicBlockRef next = open_counting(e, counts);
@@ -124,6 +133,13 @@ static bool is_owed(const sl_host *host, int branch) {
     return false;
 }
 
+/* Whether op is in the first region of a kernel.if over two schedules of the same work: there the second one is what counts as the whole. */
+static bool is_other_way(const sl_op *op) {
+    for (const sl_op *at = op, *parent; (parent = sl_op_parent(at)) != NULL; at = parent)
+        if (sl_op_get_kind(parent) == SL_OP_kernel_if && sl_op_bool(parent, "schedule", false) && sl_op_block(at) == sl_op_body(parent, 0)) return true;
+    return false;
+}
+
 static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, size_t first_branch) {
     sl_host *host = e->host;
     LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_dense);
@@ -131,7 +147,7 @@ static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, 
     for (size_t i = first_launch; i < host->launches.count; ++i) {
         sl_op *launch = host->launches.data[i];
         if (host->sites.data[i].conditional || is_looped(launch, top)) continue;
-        if (is_owed(host, host->sites.data[i].branch)) {
+        if (is_owed(host, host->sites.data[i].branch) || is_other_way(launch)) {
             host->sites.data[i].conditional = true;
             continue;
         }

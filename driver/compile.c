@@ -221,7 +221,8 @@ sl_status sl_compilation_lower(sl_compilation *compilation) {
     pipeline.print_self = options->print_self;
     sl_guard guard;
     if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory to run the passes");
-    sl_status status = sl_pipeline_run(compilation->module, options->pipeline ? options->pipeline : sl_pipeline_default(), &pipeline);
+    sl_status status = options->profile ? sl_profile_read(compilation->arena, options->profile, &pipeline.profile) : NULL;
+    if (!status) status = sl_pipeline_run(compilation->module, options->pipeline ? options->pipeline : sl_pipeline_default(), &pipeline);
     sl_guard_leave(&guard);
     return sl_compilation_explain(compilation, status);
 }

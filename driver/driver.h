@@ -42,6 +42,8 @@ SL_MUST_USE sl_status sl_compilation_write(sl_compilation *compilation, const ch
 SL_MUST_USE sl_status sl_compilation_text(sl_compilation *compilation, const char *kind, const char **text);
 /* Reads options->precision and the calibration file into the pipeline's options (calibrate.c). */
 SL_MUST_USE sl_status sl_compilation_precision(sl_compilation *compilation, sl_pipeline_options *pipeline);
+/* A profile file (profile.c), for sl_pipeline_options; it lives in the arena. */
+SL_MUST_USE sl_status sl_profile_read(sl_arena *arena, const char *path, const sl_profile **profile);
 /* Adds the first error's words to a status that only says that something failed. */
 SL_MUST_USE sl_status sl_compilation_explain(sl_compilation *compilation, sl_status status);
 

@@ -60,7 +60,7 @@ const char *sl_source_identity(sl_arena *arena, const char *path, bool *fresh) {
 /* ---- keys ---- */
 
 /* Every option that changes the program. The size is checked so that a new option stops the build here: decide whether it belongs into the key. */
-_Static_assert(sizeof(sluice_compile_options) == 168, "a new compile option: does the program depend on it? then add it to options_key");
+_Static_assert(sizeof(sluice_compile_options) == 176, "a new compile option: does the program depend on it? then add it to options_key");
 static void options_key(sl_text *key, const sluice_compile_options *options) {
     const char *const texts[] = {options->format, options->target, options->pipeline, options->deny, options->precision};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -90,17 +90,18 @@ void sl_program_cache_open(sl_compilation *compilation, const char *folder, cons
     if (!folder || watched) return;   /* who wants to see the passes needs them to run */
     bool fresh = false;
     const char *identity = data ? sl_arena_printf(arena, "content %zu %016llx", size, (unsigned long long)sl_checksum_of(data, size)) : sl_source_identity(arena, path, &fresh);
-    bool fresh_ranges = false;
+    bool fresh_ranges = false, fresh_profile = false;
     const char *ranges = options->calibration ? sl_source_identity(arena, options->calibration, &fresh_ranges) : "none";
-    if (!*identity || !*ranges) return;
-    fresh |= fresh_ranges;
+    const char *profile = options->profile ? sl_source_identity(arena, options->profile, &fresh_profile) : "none";
+    if (!*identity || !*ranges || !*profile) return;
+    fresh |= fresh_ranges || fresh_profile;
     sl_text key;
     sl_text_init(&key, arena);
     sl_text_append(&key, "%s\n%s cpu %s tune %s features %s\n", sl_compiler_id(arena), machine->triple, machine->cpu, machine->tune ? machine->tune : "", machine->features);
     sl_text_append(&key, "caches %lld %lld %lld threads %d\n", (long long)machine->l1_bytes, (long long)machine->l2_bytes, (long long)machine->l3_bytes, machine->threads);
     options_key(&key, options);
     sl_text_append_quoted(&key, folder_of(arena, path));   /* side files lie there */
-    sl_text_append(&key, "\nmodel %s\ncalibration %s\n", identity, ranges);
+    sl_text_append(&key, "\nmodel %s\ncalibration %s\nprofile %s\n", identity, ranges, profile);
     char name[40];
     snprintf(name, sizeof name, "%016llx%016llx", (unsigned long long)sl_hash_bytes(key.data, key.length, 0x5151), (unsigned long long)sl_hash_bytes(key.data, key.length, 0xC0DE));
     cache->folder = folder;

@@ -56,6 +56,7 @@ void sl_bufferize_if(sl_bufferizer *bz, sl_op *op) {
     }
     sl_value *condition = sl_bufferize_load(&builder, sl_op_operand(op, 0));
     sl_op *made = sl_build(&builder, SL_OP_kernel_if, 1, &condition, count, types, 0, NULL);
+    if (sl_op_bool(op, "schedule", false)) sl_op_set_attr(made, "schedule", sl_op_attr(op, "schedule"));
     /* What one branch binds is not bound in the other one, nor behind the branches but for the results' dims. */
     sl_expr_list bound = {0};
     size_t capacity = bz->bound_capacity;

@@ -59,7 +59,7 @@ void sl_bufferize_dispatch(sl_bufferizer *bz, sl_op *op) {
     int results = sl_op_result_count(op), regions;
     const int64_t *branches = sl_op_ints(op, "branches", &regions);
     sl_value *starts = sl_op_operand(op, 0);
-    sl_expr rows = sl_attr_get_expr(sl_op_attr(op, "rows")), capacity = sl_type_dim(sl_value_type(sl_op_result(op, 0)), 0);
+    sl_expr rows = sl_attr_get_expr(sl_op_attr(op, "rows")), capacity = results ? sl_type_dim(sl_value_type(sl_op_result(op, 0)), 0) : rows;
     sl_value **memory = SL_NEW_ARRAY(bz->pass->scratch, sl_value *, (size_t)results + 1);
     for (int i = 0; i < results; i++) memory[i] = sl_bufferize_alloc(bz, &b, sl_buffer_type(bz, sl_value_type(sl_op_result(op, i))));
     for (int g = 0; g < regions && !bz->failed; g++) {
@@ -70,7 +70,8 @@ void sl_bufferize_dispatch(sl_bufferizer *bz, sl_op *op) {
         sl_expr dense = g == (int)sl_op_int(op, "owed", -1) ? sl_expr_const(bz->context, 0) : rows;
         bind(bz, &b, count, number, dense, capacity);
         sl_named_attr attrs[] = {{"index", sl_attr_int(bz->context, branches[g])}, {"rows", sl_attr_expr(bz->context, count)}, {"dense", sl_attr_expr(bz->context, dense)}};
-        sl_build(&b, SL_OP_kernel_branch, 0, NULL, 0, NULL, 3, attrs);
+        sl_op *branch = sl_build(&b, SL_OP_kernel_branch, 0, NULL, 0, NULL, 3, attrs);
+        if (sl_op_attr(op, "site")) sl_op_set_attr(branch, "site", sl_op_attr(op, "site"));
         sl_value *some = sl_build_compare(&b, "gt", number, sl_build_constant_int(&b, i64, 0));
         sl_op *made = sl_build(&b, SL_OP_kernel_if, 1, &some, 0, NULL, 0, NULL);
         size_t capacity_before = bz->bound_capacity;

@@ -9,6 +9,8 @@
  *     merge      plain elementwise ops over all rows: each row takes its packed results in ascending order of branch (split_merge.c).
  * A branch that returns its rows as they came, or the same row for all, is part of the merge: it packs nothing and launches nothing (a cheap branch).
  *
+ * Which of the ways to compute a switch the program holds, and what picks among several: split_choice.c.
+ *
  * Merging is a gather and not a scatter: every result row is written once, by whoever computes it, in an order that depends on that row alone. Thus a row's bits depend
  * on nothing but the row, its branches and its weights; they are the evaluator's.
  *
@@ -213,7 +215,7 @@ static bool check_yields(sl_splitter *s, sl_op *op, int branch, sl_expr symbol) 
 }
 
 /* The dispatch over the branches that compute something; `packed` gets its results. */
-static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, int owed, sl_value **packed) {
+static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, int owed, int64_t site, sl_value **packed) {
     sl_arena *scratch = s->pass->scratch;
     int results = sl_op_result_count(op);
     sl_expr *counts = SL_NEW_ARRAY(scratch, sl_expr, (size_t)computed + 1), *begins = SL_NEW_ARRAY(scratch, sl_expr, (size_t)computed + 1);
@@ -232,6 +234,7 @@ static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int c
     sl_builder b = sl_builder_before(op);
     sl_value *starts = plan->values[SL_PLAN_STARTS];
     sl_op *made = sl_build(&b, SL_OP_route_dispatch, 1, &starts, results, types, attr_count, attrs);
+    if (site >= 0) sl_op_set_attr(made, "site", sl_attr_int(s->c, site));
     sl_value **yielded = SL_NEW_ARRAY(scratch, sl_value *, (size_t)results + 1);
     for (int g = 0; g < computed; g++) {
         sl_builder inside = sl_builder_at_end(s->pass->module, sl_region_block(sl_op_add_region(made)));
@@ -262,10 +265,13 @@ static bool split_switch(sl_splitter *s, sl_op *op, sl_plan *plan, int owed) {
         else branches[computed++] = branch;
     }
     merge.cheap_count = cheap_count;
+    sl_split_decision decision = {.site = -1};
+    if (owed < 0 && sl_split_choose(s, plan, &merge, computed, branches, &decision)) return true;
     if (plan->constant) sl_split_constant(s, op, plan, computed, branches, merge.packed);
-    else if (computed && !build_dispatch(s, op, plan, computed, branches, owed, merge.packed)) return false;
+    else if (computed && !build_dispatch(s, op, plan, computed, branches, owed, decision.site, merge.packed)) return false;
     sl_pass_decide(s->pass, op, "route", sl_arena_printf(scratch, "%d branches: %d on their packed rows%s, %d free of cost; %s", branch_count, computed,
                    plan->constant ? " (known when compiling)" : " when they have any", cheap_count, plan->choices == 1 ? "each row takes its result" : "each row adds up its results"));
+    if (decision.whole) sl_split_unless_whole(s, &merge, computed, branches);
     sl_split_merge_results(s, &merge);
     return true;
 }

@@ -28,6 +28,7 @@ typedef struct sl_splitter {
     sl_shape_map map;
     SL_VEC(sl_op *) ops;
     SL_VEC(sl_plan *) plans;
+    int64_t sites;                 /* switches with several schedules so far */
 } sl_splitter;
 
 sl_value *sl_split_build(sl_builder *b, sl_op_kind kind, int count, sl_value *const *operands, sl_type type, int attr_count, const sl_named_attr *attrs);
@@ -55,5 +56,15 @@ typedef struct sl_split_merge {
     sl_value **packed;             /* per result; NULL: nothing is computed */
 } sl_split_merge;
 void sl_split_merge_results(sl_splitter *s, const sl_split_merge *merge);
+/* `value` for each element of `type`; `yes` in the rows whose value stands in relation `predicate` to the number, else `no`. */
+sl_value *sl_split_splat(const sl_splitter *s, sl_builder *b, sl_type type, int64_t value);
+sl_value *sl_split_select(const sl_splitter *s, sl_builder *b, sl_value *rows, const char *predicate, int64_t value, sl_value *yes, sl_value *no);
+
+/* split_choice.c: the schedules of a switch. True when it is gone: computed without a dispatch. Else the dispatch to be built may stand beside others (`site`: the number that they
+ * share, -1: none). */
+typedef struct sl_split_decision { bool whole; int64_t site; } sl_split_decision;
+bool sl_split_choose(sl_splitter *s, sl_plan *plan, const sl_split_merge *merge, int computed, const int64_t *branches, sl_split_decision *decision);
+/* After the dispatch: the merge that follows only runs when several branches have rows. */
+void sl_split_unless_whole(sl_splitter *s, const sl_split_merge *merge, int computed, const int64_t *branches);
 
 #endif

@@ -18,7 +18,7 @@ static sl_value *column(const sl_splitter *s, sl_builder *b, const sl_plan *plan
     return sl_split_build(b, SL_OP_tensor_reshape, 1, &part, row_type(s, plan, sl_type_element(sl_value_type(all))), 0, NULL);
 }
 
-static sl_value *splat_int(const sl_splitter *s, sl_builder *b, sl_type type, int64_t value) {
+sl_value *sl_split_splat(const sl_splitter *s, sl_builder *b, sl_type type, int64_t value) {
     sl_type scalar = sl_type_tensor(s->c, sl_type_element(type), 0, NULL);
     sl_value *one = sl_build_constant(b, sl_element_is_float(sl_type_element(type)) ? sl_attr_data_splat(s->c, scalar, (double)value)
                                                                                     : sl_attr_data_splat_int(s->c, scalar, value));
@@ -35,8 +35,8 @@ static sl_value *spread(const sl_splitter *s, sl_builder *b, sl_value *rows, sl_
     return rank == 1 ? column : sl_split_build(b, SL_OP_tensor_broadcast, 1, &column, sl_type_with_element(s->c, type, element), 0, NULL);
 }
 
-static sl_value *select_rows(const sl_splitter *s, sl_builder *b, sl_value *rows, const char *predicate, int64_t value, sl_value *yes, sl_value *no) {
-    sl_value *hits = sl_build_compare(b, predicate, rows, splat_int(s, b, sl_value_type(rows), value));
+sl_value *sl_split_select(const sl_splitter *s, sl_builder *b, sl_value *rows, const char *predicate, int64_t value, sl_value *yes, sl_value *no) {
+    sl_value *hits = sl_build_compare(b, predicate, rows, sl_split_splat(s, b, sl_value_type(rows), value));
     return sl_build_select(b, spread(s, b, hits, sl_value_type(yes)), yes, no);
 }
 
@@ -61,18 +61,18 @@ static sl_value *merge_result(const sl_splitter *s, sl_builder *b, const sl_spli
     const char *how = sl_op_string(m->op, "merge", "place");
     bool add = strcmp(how, "add") == 0, keep = strcmp(how, "keep") == 0, weighted = sl_op_bool(m->op, "weighted", false);
     sl_type type = sl_value_type(sl_op_result(m->op, result));
-    sl_value *zeros = splat_int(s, b, type, 0), *sum = keep ? sl_op_operand(m->op, 1 + rows + result) : zeros;
+    sl_value *zeros = sl_split_splat(s, b, type, 0), *sum = keep ? sl_op_operand(m->op, 1 + rows + result) : zeros;
     for (int64_t j = 0; j < plan->choices; j++) {
         const choice *c = &choices[j];
         sl_value *value = zeros;
         if (m->packed[result]) {
-            sl_value *at = sl_value_constant(c->position) ? c->position : sl_build_binary(b, SL_OP_arith_max, c->position, splat_int(s, b, sl_value_type(c->position), 0));
+            sl_value *at = sl_value_constant(c->position) ? c->position : sl_build_binary(b, SL_OP_arith_max, c->position, sl_split_splat(s, b, sl_value_type(c->position), 0));
             value = sl_split_take(s, b, m->packed[result], at);
             if (sl_value_type(value) != type) value = sl_split_build(b, SL_OP_tensor_reshape, 1, &value, type, 0, NULL);
         }
-        for (int i = 0; i < m->cheap_count; i++) value = select_rows(s, b, c->branch, "eq", m->cheap[i].branch, m->cheap[i].values[result], value);
+        for (int i = 0; i < m->cheap_count; i++) value = sl_split_select(s, b, c->branch, "eq", m->cheap[i].branch, m->cheap[i].values[result], value);
         if (add && weighted) value = sl_build_binary(b, SL_OP_arith_mul, value, weight_of(s, b, plan, sl_op_operand(m->op, 1 + rows), c->slot, type));
-        sl_value *chosen = select_rows(s, b, c->branch, "ge", 0, value, add ? zeros : sum);
+        sl_value *chosen = sl_split_select(s, b, c->branch, "ge", 0, value, add ? zeros : sum);
         sum = add ? sl_build_binary(b, SL_OP_arith_add, sum, chosen) : chosen;
     }
     return sum;
@@ -102,14 +102,14 @@ static sl_value *merge_many(const sl_splitter *s, sl_builder *b, const sl_split_
         one_dims[d] = d == 1 ? sl_expr_const(s->c, 1) : dims[d];
     }
     sl_type wide = sl_type_with_dims(s->c, type, rank, dims), one = sl_type_with_dims(s->c, type, rank, one_dims);
-    sl_value *position = plan->values[SL_PLAN_POSITION], *branch = plan->values[SL_PLAN_BRANCH], *zeros = splat_int(s, b, wide, 0), *value = zeros;
+    sl_value *position = plan->values[SL_PLAN_POSITION], *branch = plan->values[SL_PLAN_BRANCH], *zeros = sl_split_splat(s, b, wide, 0), *value = zeros;
     if (m->packed[result]) {
-        sl_value *operands[] = {m->packed[result], sl_build_binary(b, SL_OP_arith_max, position, splat_int(s, b, sl_value_type(position), 0))};
+        sl_value *operands[] = {m->packed[result], sl_build_binary(b, SL_OP_arith_max, position, sl_split_splat(s, b, sl_value_type(position), 0))};
         sl_named_attr axis = {"axis", sl_attr_int(s->c, 0)};
         value = sl_split_build(b, SL_OP_tensor_take, 2, operands, wide, 1, &axis);
     }
     for (int i = 0; i < m->cheap_count; i++) {
-        sl_value *hits = sl_build_compare(b, "eq", branch, splat_int(s, b, sl_value_type(branch), m->cheap[i].branch));
+        sl_value *hits = sl_build_compare(b, "eq", branch, sl_split_splat(s, b, sl_value_type(branch), m->cheap[i].branch));
         sl_value *given = sl_split_build(b, SL_OP_tensor_reshape, 1, &m->cheap[i].values[result], one, 0, NULL);
         value = sl_build_select(b, spread_choices(s, b, hits, wide), sl_split_build(b, SL_OP_tensor_broadcast, 1, &given, wide, 0, NULL), value);
     }
@@ -119,7 +119,7 @@ static sl_value *merge_many(const sl_splitter *s, sl_builder *b, const sl_split_
         sl_value *taken = sl_split_build(b, SL_OP_tensor_gather_elements, 2, operands, sl_value_type(weights), 1, &axis);
         value = sl_build_binary(b, SL_OP_arith_mul, value, spread_choices(s, b, sl_build_cast(b, taken, sl_type_element(type)), wide));
     }
-    sl_value *some = sl_build_compare(b, "ge", branch, splat_int(s, b, sl_value_type(branch), 0));
+    sl_value *some = sl_build_compare(b, "ge", branch, sl_split_splat(s, b, sl_value_type(branch), 0));
     value = sl_build_select(b, spread_choices(s, b, some, wide), value, zeros);
     int64_t second = 1;
     sl_named_attr attrs[] = {{"axes", sl_attr_ints(s->c, 1, &second)}, {"kind", sl_attr_string(s->c, "sum")}};

@@ -215,6 +215,27 @@ def case_precision(bench):
     bench.run("calibrate", m, code=USAGE, says="calibrate needs one model and -o FILE")
     bench.run("calibrate", model(bench), "--format", "json", "--shape", "n=2", "--target", "host", "--input", "random", "-o", "small.json", stdout="1 ranges from 1 sample")
     bench.run("opt", m, "--precision=bf16", "--passes=default", "--decisions=choose-precision", "-o", "out.sl", says="precision: ")
+def case_profiles(bench):
+    """What runs saw of routed rows goes to a file, and from there into the choice of schedules; the output stays as it is."""
+    body = lambda nodes, out: {"inputs": [{"name": "r"}], "nodes": nodes, "outputs": [out]}
+    tanhs = [node("Tanh", ["r" if i == 0 else f"t{i - 1}"], [f"t{i}"]) for i in range(12)]
+    route = {"op": "Route", "domain": "sluice", "name": "light", "inputs": ["k", "x"], "outputs": ["y"], "attributes": {"branches": {"graphs": [body([], "r"), body(tanhs, "t11")]}}}
+    m = bench.write("light.json", graph([route], [("k", "i64", [8]), ("x", "f32", [8, 32])]))
+    x, k = bench.write("x.npy", npy([8, 32], [i / 64 for i in range(256)])), bench.write("k.npy", npy([8], [0, 0, 1, 0, 0, 0, 0, 1], "i8"))
+    command = ["run", m, "--input", f"x={x}", "--input", f"k={k}", "--output-dir", "out", "--dump-dir", "dump"]
+    bench.run(*command, "--repeat", "3", "--profile-out", "profile.json")
+    with open(bench.path("dump/decisions.txt")) as file:
+        assert "packed below 0." in (text := file.read()) and "(no profile)" in text, text
+    with open(bench.path("profile.json")) as file:
+        profile = json.load(file)
+    assert profile == {"format": "sluice-profile", "version": 1, "branches": [
+        {"node": "node 'light' (Route)", "branch": 1, "runs": 3, "rows": 6, "of": 24, "whole_runs": 0, "least": 0.25, "most": 0.25}]}, profile
+    bench.run(*command, "--profile", "profile.json", "--expect", "out/y.npy", "--rtol", "0", "--atol", "0", stdout="as expected")
+    with open(bench.path("dump/decisions.txt")) as file:
+        assert "packed: " in (text := file.read()) and "(profile of 3 runs, 0.25 to 0.25)" in text and "select from there on" not in text, text
+    bench.run("compile", m, "--profile=profile.json")
+    bench.run("compile", m, "--profile", m, code=USAGE, says="is no profile")
+    bench.run(*command, "--reference", "--profile-out", "p.json", code=USAGE, says="needs compiled code")
 
 
 def case_seeing_passes(bench):

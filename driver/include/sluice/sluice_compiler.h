@@ -28,6 +28,7 @@ typedef struct sluice_compile_options {
     const char *precision;        /* of sums of products: f32 (default: exact), bf16, int8 (needs `calibration`); see docs/precision.md */
     const char *calibration;      /* file of ranges that `sluice calibrate` wrote, for int8 */
     const char *print_decisions;  /* pass names or "all": their decisions and reasons, printed to `print` */
+    const char *profile;          /* file that sluice_profile_write made: what branches of routed rows are expected to get; NULL: nothing is known */
     int64_t memory_budget;
     void (*print)(void *self, const char *text);
     void *print_self;
@@ -46,6 +47,14 @@ SLUICE_API sluice_code sluice_compile_program(sluice_context *context, const cha
 /* Compiles to text: "ir" (kernel IR), "llvm" or "asm". The text belongs to the caller: sluice_text_free. */
 SLUICE_API sluice_code sluice_compile_text(sluice_context *context, const char *path, const char *kind, const sluice_compile_options *options, char **text);
 SLUICE_API void sluice_text_free(char *text);
+
+/* ---- profiles: what runs saw of routed rows, for later compilations ---- */
+typedef struct sluice_profile sluice_profile;
+SLUICE_API sluice_code sluice_profile_create(sluice_context *context, sluice_profile **profile);
+/* Adds the session's last run; it must count (counters = 1). */
+SLUICE_API sluice_code sluice_profile_record(sluice_profile *profile, const sluice_session *session);
+SLUICE_API sluice_code sluice_profile_write(const sluice_profile *profile, const char *path);
+SLUICE_API void sluice_profile_destroy(sluice_profile *profile);
 
 #ifdef __cplusplus
 }

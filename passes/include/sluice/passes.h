@@ -10,6 +10,14 @@ typedef enum sl_precision { SL_PRECISION_F32, SL_PRECISION_BF16, SL_PRECISION_IN
 
 /* What a value ranged over on sample inputs, by the name that choose-precision gives the op that reads it. */
 typedef struct sl_range { const char *name; double low, high; } sl_range;
+/* What earlier runs saw of a branch of routed rows (`sluice run --profile-out`). */
+typedef struct sl_profile_branch {
+    const char *node;                  /* location, as reports show it */
+    int64_t branch, runs, rows, dense_rows;   /* summed over runs */
+    int64_t whole;                     /* runs in which all rows went here */
+    double least, most;                /* share of the rows, of all runs */
+} sl_profile_branch;
+typedef struct sl_profile { int count; const sl_profile_branch *branches; } sl_profile;
 
 typedef struct sl_pass_context {
     const sl_machine *machine;         /* target */
@@ -26,6 +34,7 @@ typedef struct sl_pass_context {
     sl_precision precision;
     const sl_range *ranges;            /* of a calibration, for int8 */
     int range_count;
+    const sl_profile *profile;         /* NULL: none */
 } sl_pass_context;
 
 /* Reports diags, then fails. Never prints, times or verifies. */
@@ -54,6 +63,7 @@ typedef struct sl_pipeline_options {
     int range_count;
     const char *print_decisions;       /* comma-separated pass names or "all": their decisions, printed at the end; NULL none */
     int64_t memory_budget;
+    const sl_profile *profile;         /* NULL: none */
     void (*print)(void *self, const char *text);   /* where printing goes; NULL: nowhere */
     void *print_self;
 } sl_pipeline_options;

@@ -12,7 +12,8 @@
 // CHECK: %[[P:.*]] = route.dispatch(%[[STARTS]]) {begins = [expr(?[[BEGIN:[0-9]+]])], branches = ints[0], counts = [expr(?[[N:[0-9]+]])], rows = expr(R)} : (tensor<4 x i64>) -> tensor<R x 4 x f32> ({
 // CHECK:   %[[I:.*]] = tensor.slice(%[[ROWS]]) {starts = [expr(?[[BEGIN]])], steps = ints[1]} : (tensor<R x i64>) -> tensor<?[[N]] x i64>
 // CHECK:   %[[X:.*]] = tensor.take(%x, %[[I]]) {axis = 0}
-// CHECK:   %[[E:.*]] = arith.exp(%[[X]])
+// CHECK:   %[[C:.*]] = tensor.cumulate(%[[X]])
+// CHECK:   %[[E:.*]] = arith.exp(%[[C]])
 // CHECK:   route.yield(%[[E]])
 // CHECK: })
 // CHECK: tensor.take(%[[P]], %{{.*}}) {axis = 0}
@@ -21,7 +22,8 @@
 core.func @main(%x: tensor<R x 4 x f32>, %k: tensor<R x i64>) -> (tensor<R x 4 x f32>, tensor<3 x i64>) {
   %p = route.partition(%k) : (tensor<R x i64>) -> partition<3>
   %r = route.switch(%p, %x) {merge = "place", rows = 1} : (partition<3>, tensor<R x 4 x f32>) -> tensor<R x 4 x f32> ({ ^(%a: tensor<?1 x 4 x f32>):
-    %e = arith.exp(%a) : (tensor<?1 x 4 x f32>) -> tensor<?1 x 4 x f32>
+    %s = tensor.cumulate(%a) {axis = 1, kind = "sum"} : (tensor<?1 x 4 x f32>) -> tensor<?1 x 4 x f32>
+    %e = arith.exp(%s) : (tensor<?1 x 4 x f32>) -> tensor<?1 x 4 x f32>
     tensor.yield(%e) : (tensor<?1 x 4 x f32>)
   }, { ^(%b: tensor<?2 x 4 x f32>):
     tensor.yield(%b) : (tensor<?2 x 4 x f32>)
