@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 tools/setup.sh --build-only
 echo "== building Sluice (build/)"
 tools/build.sh build sluice_cli sluice digits
-echo "== four models on 450 held-out scans of handwritten digits, one scan at a time on one thread"
+echo "== four models on 450 held-out scans of handwritten digits, one at a time and as a batch, on one thread"
 build/samples/digits samples/digits

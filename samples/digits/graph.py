@@ -5,6 +5,7 @@ import json
 class Graph:
     def __init__(self, name):
         self.name, self.inputs, self.outputs, self.nodes, self.inline, self.weights = name, [], [], [], {}, {}
+        self.input_names, self.output_names = [], []      # of a body of Route, whose types come from outside
 
     def input(self, name, element, shape):
         self.inputs.append({"name": name, "type": element, "shape": shape})
@@ -27,22 +28,32 @@ class Graph:
 
     def body(self):
         result = {}
-        if self.inputs:
-            result["inputs"] = self.inputs
-        result["outputs"] = self.outputs
+        if self.inputs or self.input_names:
+            result["inputs"] = self.inputs or [{"name": name} for name in self.input_names]
+        result["outputs"] = self.outputs or self.output_names
         if self.inline:
             result["initializers"] = {name: {"type": element, "data": values} for name, (values, element) in self.inline.items()}
         result["nodes"] = []
         for name, op, inputs, outputs, attributes in self.nodes:
             node = {"op": op, "name": name, "inputs": inputs, "outputs": outputs}
+            if op == "Route":
+                node["domain"] = "sluice"
             if attributes:
-                node["attributes"] = {key: value.body() if isinstance(value, Graph) else {"element": value} if op == "Cast" else value for key, value in attributes.items()}
+                node["attributes"] = {key: attribute(op, value) for key, value in attributes.items()}
             result["nodes"].append(node)
         return result
 
     def text(self, safetensors):
         model = {"format": "sluice-graph", "version": 1, "name": self.name, "opset": 21, "safetensors": safetensors, **self.body()}
         return lay_out(model, 0) + "\n"
+
+
+def attribute(op, value):
+    if isinstance(value, Graph):
+        return value.body()
+    if op == "Route" and isinstance(value, list):
+        return {"graphs": [body.body() for body in value]}
+    return {"element": value} if op == "Cast" else value
 
 
 def lay_out(value, indent):

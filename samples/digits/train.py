@@ -7,15 +7,17 @@ Needs torch, scikit-learn, numpy and safetensors (not needed to run the samples,
   NAME.json, NAME.safetensors       the graph and the weights of each model
   NAME_expected.npy                 the digit that this framework predicts for every held-out scan (int64)
 
-Models: mlp; conv_exits (two early exits); moe (8 experts, top-2); pruned (90 % of the weights zero).
+Models: mlp; conv_exits (two early exits); moe (8 experts, top-2); pruned (90 % of the weights zero). `train.py --export-only` writes the graphs of conv_exits and moe again, with the
+weights that are there.
 """
 import json
 import pathlib
+import sys
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -133,15 +135,21 @@ def export_mlp(model, name):
     return g
 
 
+def conv_exits_layers(model):
+    return {f"stage{i}": layer for i, layer in enumerate(model.stages)} | {f"head{i}": layer for i, layer in enumerate(model.heads)}
+
+
 def export_conv_exits(model):
-    """One scan at a time: the rest of the net lives in the else branch of each exit's If."""
+    """A batch of scans: the rest of the net is the body of those that go on (Route, docs/routing.md); exits nest."""
     g = Graph("conv_exits")
-    g.input("x", "f32", [1, 64])
-    g.weight("image_shape", np.array([1, 1, 8, 8], np.int64))
+    g.input("x", "f32", ["batch", 64])
+    g.weight("image_shape", np.array([0, 1, 8, 8], np.int64))
     g.weight("threshold", np.array(EXIT_THRESHOLD, np.float32))
+    g.weight("axis1", np.array([1], np.int64))
     for i in range(3):
-        export_linear(g, f"stage{i}", model.stages[i])
-        export_linear(g, f"head{i}", model.heads[i])
+        g.weight(f"number{i}", np.array([i], np.int64))
+    for name, layer in conv_exits_layers(model).items():
+        export_linear(g, name, layer)
     g.node("Reshape", ["x", "image_shape"], "image")
 
     def stage(body, i, value):
@@ -153,74 +161,76 @@ def export_conv_exits(model):
             pooled = body.node("AveragePool", [pooled], f"pooled{i}", kernel_shape=[2, 2], strides=[2, 2])
         body.node("Flatten", [pooled], f"flat{i}", axis=1)
         body.node("Gemm", [f"flat{i}", f"head{i}.weight", f"head{i}.bias"], f"logits{i}", name=f"head{i}", transB=1)
-        if i < 2:
-            body.node("Softmax", [f"logits{i}"], f"probabilities{i}", axis=1)
-            body.node("ReduceMax", [f"probabilities{i}"], f"confidence{i}", keepdims=0)
-            body.node("GreaterOrEqual", [f"confidence{i}", "threshold"], f"sure{i}")
+        if i == 2:
+            return f"logits{i}", number(body, i, f"logits{i}")
+        body.node("Softmax", [f"logits{i}"], f"probabilities{i}", axis=1)
+        body.node("ReduceMax", [f"probabilities{i}", "axis1"], f"confidence{i}", keepdims=0)
+        body.node("Less", [f"confidence{i}", "threshold"], f"goes_on{i}")
+        body.node("Cast", [f"goes_on{i}"], f"key{i}", to="i64")
+        leave, rest = body_graph(i), body_graph(i)
+        leave.output_names = ["early", number(leave, i, "early")]
+        rest.output_names = list(stage(rest, i + 1, "state"))
+        results = ["logits", "exit"] if i == 0 else [f"answer{i}", f"exit_of{i}"]
+        body.node("Route", [f"key{i}", f"features{i}", f"logits{i}"], results, name=f"exit{i}", branches=[leave, rest])
+        return results
 
-    def exit_if(body, i):
-        leave, go_on = Graph(f"exit{i}"), Graph(f"after_exit{i}")
-        leave.node("Identity", [f"logits{i}"], f"answer{i}")
-        leave.weight_inline(f"exit_number{i}", [i], "i64")
-        leave.output(f"answer{i}", "f32", [1, 10])
-        leave.output(f"exit_number{i}", "i64", [1])
-        stage(go_on, i + 1, f"features{i}")
-        if i + 1 < 2:
-            names = exit_if(go_on, i + 1)
-        else:
-            go_on.weight_inline(f"exit_number{i + 1}", [i + 1], "i64")
-            names = (f"logits{i + 1}", f"exit_number{i + 1}")
-        go_on.output(names[0], "f32", [1, 10])
-        go_on.output(names[1], "i64", [1])
-        result = ("logits", "exit") if i == 0 else (f"taken{i}", f"exit_taken{i}")
-        body.node("If", [f"sure{i}"], list(result), name=f"exit{i}", then_branch=leave, else_branch=go_on)
+    def body_graph(i):
+        result = Graph(f"body{i}")
+        result.input_names = ["state", "early"]
         return result
 
+    def number(body, i, rows):
+        """The number of the exit, once for each row."""
+        body.node("Shape", [rows], f"rows{i}", start=0, end=1)
+        return body.node("Expand", [f"number{i}", f"rows{i}"], f"exit_number{i}")
+
     stage(g, 0, "image")
-    exit_if(g, 0)
-    g.output("logits", "f32", [1, 10])
-    g.output("exit", "i64", [1])
+    g.output("logits", "f32", ["batch", 10])
+    g.output("exit", "i64", ["batch"])
     return g
 
 
+def moe_layers(model):
+    names = {name: getattr(model, name) for name in ("input", "router", "output")}
+    return names | {f"{kind}{e}": getattr(model, kind)[e] for e in range(EXPERTS) for kind in ("up", "down")}
+
+
 def export_moe(model):
-    """One scan at a time: each expert stands in the then branch of an If that asks whether the router picked it."""
+    """A batch of scans: each goes to the two experts that the router picked, whose results are added with its probabilities as weights (Route, docs/routing.md)."""
     g = Graph("moe")
-    g.input("x", "f32", [1, 64])
-    for name in ("input", "router", "output"):
-        export_linear(g, name, getattr(model, name))
+    g.input("x", "f32", ["batch", 64])
+    for name, layer in moe_layers(model).items():
+        export_linear(g, name, layer)
     g.weight("k", np.array([TOP_K], np.int64))
     g.node("Gemm", ["x", "input.weight", "input.bias"], "embedded", transB=1, name="embed")
     g.node("Relu", ["embedded"], "tokens")
     g.node("Gemm", ["tokens", "router.weight", "router.bias"], "router_logits", transB=1, name="router")
     g.node("Softmax", ["router_logits"], "probabilities", axis=1)
     g.node("TopK", ["probabilities", "k"], ["gates", "picked"], axis=1, name="top2")
-    total = "tokens"
+    experts = []
     for e in range(EXPERTS):
-        export_linear(g, f"up{e}", model.up[e])
-        export_linear(g, f"down{e}", model.down[e])
-        g.weight(f"number{e}", np.array([[e]], np.int64))
-        g.node("Equal", ["picked", f"number{e}"], f"is{e}")
-        g.node("Cast", [f"is{e}"], f"hit{e}", to="f32")
-        g.node("Mul", [f"hit{e}", "gates"], f"weights{e}")
-        g.node("ReduceSum", [f"weights{e}", "axis1"], f"gate{e}", keepdims=1)
-        g.node("ReduceMax", [f"hit{e}"], f"any{e}", keepdims=0)
-        g.node("Cast", [f"any{e}"], f"use{e}", to="i1")
-        run, skip = Graph(f"expert{e}"), Graph(f"no_expert{e}")
-        run.node("Gemm", ["tokens", f"up{e}.weight", f"up{e}.bias"], f"up_out{e}", transB=1, name=f"expert{e}_up")
-        run.node("Relu", [f"up_out{e}"], f"hidden{e}")
-        run.node("Gemm", [f"hidden{e}", f"down{e}.weight", f"down{e}.bias"], f"down_out{e}", transB=1, name=f"expert{e}_down")
-        run.node("Mul", [f"down_out{e}", f"gate{e}"], f"gated{e}")
-        run.node("Add", [total, f"gated{e}"], f"sum{e}")
-        run.output(f"sum{e}", "f32", [1, 32])
-        skip.node("Identity", [total], f"same{e}")
-        skip.output(f"same{e}", "f32", [1, 32])
-        total = g.node("If", [f"use{e}"], f"after{e}", name=f"use_expert{e}", then_branch=run, else_branch=skip)
-    g.weight("axis1", np.array([1], np.int64))
-    g.node("Gemm", [total, "output.weight", "output.bias"], "logits", transB=1, name="classify")
-    g.output("logits", "f32", [1, 10])
-    g.output("picked", "i64", [1, TOP_K])
+        expert = Graph(f"expert{e}")
+        expert.input_names = ["row"]
+        expert.node("Gemm", ["row", f"up{e}.weight", f"up{e}.bias"], f"up_out{e}", transB=1, name=f"expert{e}_up")
+        expert.node("Relu", [f"up_out{e}"], f"hidden{e}")
+        expert.node("Gemm", [f"hidden{e}", f"down{e}.weight", f"down{e}.bias"], f"down_out{e}", transB=1, name=f"expert{e}_down")
+        expert.output_names = [f"down_out{e}"]
+        experts.append(expert)
+    g.node("Route", ["picked", "tokens", "gates"], "mixed", name="experts", branches=experts, merge="add", weighted=1)
+    g.node("Add", ["tokens", "mixed"], "sum")
+    g.node("Gemm", ["sum", "output.weight", "output.bias"], "logits", transB=1, name="classify")
+    g.output("logits", "f32", ["batch", 10])
+    g.output("picked", "i64", ["batch", TOP_K])
     return g
+
+
+def restore(layers, name):
+    """Weights from the file that an earlier run wrote."""
+    tensors = load_file(HERE / f"{name}.safetensors")
+    with torch.no_grad():
+        for key, layer in layers.items():
+            layer.weight.copy_(torch.tensor(tensors[key + ".weight"]))
+            layer.bias.copy_(torch.tensor(tensors[key + ".bias"]))
 
 
 def save(g, predictions, truth):
@@ -240,15 +250,21 @@ def main():
     np.save(HERE / "heldout_y.npy", y_test)
     x, y, test = torch.tensor(x_train), torch.tensor(y_train), torch.tensor(x_test)
 
-    mlp = Mlp(64, 128, 64, 10)
-    fit(mlp, lambda m, a, b: F.cross_entropy(m(a), b), x, y)
-    with torch.no_grad():
-        save(export_mlp(mlp, "mlp"), mlp(test).argmax(1).numpy(), y_test)
+    export_only = "--export-only" in sys.argv
+    if not export_only:
+        mlp = Mlp(64, 128, 64, 10)
+        fit(mlp, lambda m, a, b: F.cross_entropy(m(a), b), x, y)
+        with torch.no_grad():
+            save(export_mlp(mlp, "mlp"), mlp(test).argmax(1).numpy(), y_test)
 
     exits = ConvExits()
-    fit(exits, lambda m, a, b: sum(F.cross_entropy(l, b) for l in m.logits(a)), x, y)
+    if export_only:
+        restore(conv_exits_layers(exits), "conv_exits")
+        exits.eval()
+    else:
+        fit(exits, lambda m, a, b: sum(F.cross_entropy(l, b) for l in m.logits(a)), x, y)
     with torch.no_grad():
-        # one by one, as the exported graph runs them
+        # one by one: a scan's answer does not depend on its batch
         answers = [exits.answer(test[i:i + 1]) for i in range(len(test))]
         save(export_conv_exits(exits), np.array([int(a.argmax()) for a, _ in answers]), y_test)
         print("  exits taken:", np.bincount([int(e) for _, e in answers], minlength=3))
@@ -260,12 +276,18 @@ def main():
         load = F.one_hot(m.picked, EXPERTS).float().sum(1).mean(0) / TOP_K          # Shazeer et al. 2017, Fedus et al. 2021: balance
         return loss + 0.3 * EXPERTS * (load * m.probabilities.mean(0)).sum()
 
-    fit(moe, moe_loss, x, y)
+    if export_only:
+        restore(moe_layers(moe), "moe")
+        moe.eval()
+    else:
+        fit(moe, moe_loss, x, y)
     with torch.no_grad():
         save(export_moe(moe), np.array([int(moe(test[i:i + 1]).argmax()) for i in range(len(test))]), y_test)
         moe(test)
         print("  expert load:", np.bincount(moe.picked.flatten().numpy(), minlength=EXPERTS))
 
+    if export_only:
+        return
     pruned = Mlp(64, 256, 128, 10)
     fit(pruned, lambda m, a, b: F.cross_entropy(m(a), b), x, y)
     # Magnitude pruning (Han et al. 2015) in steps to 90 %, training what remains after each.
