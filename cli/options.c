@@ -135,4 +135,5 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     compile->calibration = options->calibration;
     compile->print_decisions = options->decisions;
     compile->profile = options->profile;
+    compile->kernel = options->kernel;
 }

@@ -216,6 +216,7 @@ sl_status sl_compilation_lower(sl_compilation *compilation) {
         return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' can't be denied; what can: dense-fallback", options->deny);
     SL_TRY(sl_compilation_precision(compilation, &pipeline));
     pipeline.print_decisions = options->print_decisions;
+    SL_TRY(sl_kernel_choice_parse(options->kernel, &pipeline.kernel));
     pipeline.memory_budget = options->memory_budget;
     pipeline.print = options->print;
     pipeline.print_self = options->print_self;

@@ -60,9 +60,9 @@ const char *sl_source_identity(sl_arena *arena, const char *path, bool *fresh) {
 /* ---- keys ---- */
 
 /* Every option that changes the program. The size is checked so that a new option stops the build here: decide whether it belongs into the key. */
-_Static_assert(sizeof(sluice_compile_options) == 176, "a new compile option: does the program depend on it? then add it to options_key");
+_Static_assert(sizeof(sluice_compile_options) == 184, "a new compile option: does the program depend on it? then add it to options_key");
 static void options_key(sl_text *key, const sluice_compile_options *options) {
-    const char *const texts[] = {options->format, options->target, options->pipeline, options->deny, options->precision};
+    const char *const texts[] = {options->format, options->target, options->pipeline, options->deny, options->precision, options->kernel};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         sl_text_append_quoted(key, texts[i] ? texts[i] : "");
         sl_text_append(key, "%c", texts[i] ? '\n' : '-');

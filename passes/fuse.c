@@ -31,6 +31,7 @@ static void fuse_block(sl_fuse *fuse, sl_block *block) {
 }
 
 sl_status sl_pass_fuse(sl_pass_context *pass) {
+    if (pass->kernel.fusion == SL_CHOICE_OFF) return NULL;
     sl_fuse fuse = {.pass = pass, .context = sl_module_context(pass->module), .arena = pass->scratch};
     for (sl_op *function = sl_block_first(sl_module_body(pass->module)); function; function = sl_op_next(function))
         if (sl_op_get_kind(function) == SL_OP_core_func && !sl_op_bool(function, "buffers", false)) fuse_block(&fuse, sl_op_body(function, 0));

@@ -10,7 +10,7 @@ enum { LEAST_QUERIES = 4, MOST_DEPTH = 256 };
 
 static bool suits(const sl_fuse *fuse, const sl_attention *a) {
     int64_t queries = sl_expr_const_or(sl_nest_bound(a->scores, a->query_loop), -1), depth = sl_expr_const_or(a->depth, -1), columns = sl_expr_const_or(a->columns, -1);
-    if (queries >= 0 && queries < LEAST_QUERIES) return false;
+    if (queries >= 0 && queries < LEAST_QUERIES && fuse->pass->kernel.attention != SL_CHOICE_ON) return false;
     return depth > 0 && depth <= MOST_DEPTH && columns > 0 && columns <= MOST_DEPTH && fuse->pass->machine->vector_bits >= 128 && fuse->pass->machine->fma;
 }
 
@@ -29,7 +29,7 @@ static bool pays(sl_fuse *fuse, const sl_attention *a, sl_op **ops, int count, c
 
 void sl_fuse_attention(sl_fuse *fuse) {
     SL_VEC(sl_op *) products = {0};
-    if (fuse->pass->strict) return;
+    if (fuse->pass->strict || fuse->pass->kernel.attention == SL_CHOICE_OFF) return;
     for (sl_op *op = sl_block_first(fuse->block); op; op = sl_op_next(op))
         if (sl_nest_is_contraction(op, NULL)) SL_PUSH(fuse->arena, &products, op);
     for (size_t i = 0; i < products.count; i++) {
@@ -40,7 +40,9 @@ void sl_fuse_attention(sl_fuse *fuse) {
         int count = sl_attention_nests(&found, ops), anchor = 0;
         sl_fuse_sort(fuse, ops, count);
         while (ops[anchor] != found.scores) anchor++;
-        if (!pays(fuse, &found, ops, count, &reason) || !sl_fuse_can_join(fuse, ops, count)) continue;
+        bool pay = pays(fuse, &found, ops, count, &reason);
+        if (fuse->pass->kernel.attention == SL_CHOICE_ON) pay = true, reason = "asked for (--kernel=attention=on)";
+        if (!pay || !sl_fuse_can_join(fuse, ops, count)) continue;
         sl_fuse_make_group(fuse, ops, count, anchor, "attention", 0, reason);
     }
 }

@@ -181,7 +181,7 @@ static sl_status run_pass(pipeline_run *run, size_t index) {
     sl_pass_context pass = {
         .machine = options->machine, .threads = options->threads > 0 ? options->threads : options->machine->threads, .module = run->module,
         .scratch = run->scratch, .decision = record_decision, .decision_self = run, .memory_budget = options->memory_budget, .strict = options->strict, .deny_dense = options->deny_dense,
-        .precision = options->precision, .ranges = options->ranges, .range_count = options->range_count,
+        .precision = options->precision, .ranges = options->ranges, .range_count = options->range_count, .kernel = options->kernel,
         .profile = options->profile,
     };
     if (list_has(options->print_before, info->name)) print_module(run, "before", info->name, -1);

@@ -28,8 +28,15 @@ static void dissolve(sl_pass_context *pass, sl_op *group, const char *why) {
     sl_op_replace(group, replacements);
 }
 
+/* The strategies in the order in which they are tried; one that is forced is the only one, but what no other takes becomes loops or scalar code. */
 static bool tile_nest(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
-    return tile_try_attention(pass, op) || tile_try_depthwise(pass, op) || tile_try_contract(pass, cache, op) || tile_try_rows(pass, op) || tile_try_loops(pass, op) || (sl_nest_is_generic(op) && tile_try_general(pass, op));
+    int only = pass->kernel.strategy;
+    if ((!only || only == SL_STRATEGY_ATTENTION) && tile_try_attention(pass, op)) return true;
+    if ((!only || only == SL_STRATEGY_DEPTHWISE) && tile_try_depthwise(pass, op)) return true;
+    if ((!only || only == SL_STRATEGY_CONTRACT) && tile_try_contract(pass, cache, op)) return true;
+    if ((!only || only == SL_STRATEGY_ROWS) && tile_try_rows(pass, op)) return true;
+    if (only != SL_STRATEGY_GENERAL && tile_try_loops(pass, op)) return true;
+    return sl_nest_is_generic(op) && tile_try_general(pass, op);
 }
 
 /* Pure constants inside of a group's region are no nests: they move out in front of it. */

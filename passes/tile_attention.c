@@ -336,6 +336,9 @@ static void plan(tile_kernel *k, attend *t) {
     }
     t->keys_at_once = KEYS_AT_ONCE;
     if (keys > 0 && keys < KEYS_AT_ONCE) t->keys_at_once = (keys + t->width - 1) / t->width * t->width;
+    const sl_kernel_choice *forced = &k->pass->kernel;
+    if (forced->queries && forced->queries < t->block) t->block = forced->queries;
+    if (forced->keys && forced->keys < t->keys_at_once) t->keys_at_once = (forced->keys + t->width - 1) / t->width * t->width;
     int64_t columns = (t->columns + t->width - 1) / t->width * t->width;
     t->query_pitch = t->depth + 16, t->score_pitch = t->keys_at_once + 16, t->output_pitch = columns;
     t->query_scratch = tile_scratch(k, SL_ELEMENT_f32, t->block * t->query_pitch * 4);

@@ -42,6 +42,7 @@ static bool assign_roles(tile_kernel *k, contract *c) {
     if (!sl_nest_is_contraction(c->anchor, &info)) return false;
     int role = contiguous_role(k, c->anchor, &info);
     bool swap = info.n_count == 0 || (role == SL_ROLE_M && info.m_count > 0);
+    if (k->pass->kernel.orientation && info.n_count && info.m_count) swap = swap != (k->pass->kernel.orientation == SL_ORIENTATION_SWAPPED);
     c->left = swap ? info.right : info.left, c->right = swap ? info.left : info.right;
     c->accumulator = info.accumulator;
     c->loop_count = sl_nest_loop_count(c->anchor);
@@ -291,21 +292,25 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     else c->a_mode = CONTRACT_A_PACKED;
     c->a_plain = a_direct;
     if (c->a_mode == CONTRACT_A_DIRECT && c->k_known > 0 && (c->n_known < 0 || c->n_known >= 2 * c->width) && rows_collide(k, c, a)) c->a_mode = CONTRACT_A_PACKED;
+    const sl_kernel_choice *forced = &k->pass->kernel;
+    if (forced->a == SL_LEFT_DIRECT && a_direct) c->a_mode = CONTRACT_A_DIRECT;
+    if (forced->a == SL_LEFT_PACKED && c->k_known >= 0) c->a_mode = CONTRACT_A_PACKED;
     c->a_element = c->a_mode == CONTRACT_A_DIRECT ? a : c->accumulator;
     if (c->a_mode == CONTRACT_A_PACKED && (c->k_known < 0 || c->k_known * sl_element_bits(c->accumulator) / 8 * c->rows > (1 << 20))) return false;
-    if (can_pack_constant(k, c)) {
+    bool packs = lane_element(b) && c->k_known >= 0;
+    if ((!forced->b || forced->b == SL_RIGHT_CONSTANT || (forced->b == SL_RIGHT_PACKED && !packs)) && can_pack_constant(k, c)) {
         c->b_mode = CONTRACT_B_CONSTANT;
         return true;
     }
     if (!lane_element(b)) return false;
-    if (is_direct(k, c, &c->b_space, c->right, true)) {
+    if (!(forced->b == SL_RIGHT_PACKED && packs) && is_direct(k, c, &c->b_space, c->right, true)) {
         c->b_mode = CONTRACT_B_DIRECT, c->b_element = b;
         return true;
     }
     /* Packing pays when several rows use the panel; otherwise sums of products along k are better off as reductions (tile_rows.c). */
     c->b_mode = CONTRACT_B_PACKED, c->b_element = c->accumulator;
     if (c->k_known < 0 || c->k_known * c->width * sl_element_bits(c->accumulator) / 8 > (2 << 20)) return false;
-    return c->m_known < 0 || c->m_known > 3;
+    return c->m_known < 0 || c->m_known > 3 || forced->b == SL_RIGHT_PACKED;
 }
 
 static bool one_for_symbol(void *self, sl_expr atom, int64_t *value) {
@@ -328,6 +333,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
         int64_t pieces = (panel_bytes + part - 1) / part;
         c->k_block = round_up((c->k_known + pieces - 1) / pieces, 4);
     }
+    if (k->pass->kernel.k_block && c->k_known > 0) c->k_block = k->pass->kernel.k_block;
     if (c->k_block) row_bytes = c->k_block * bytes;
     int64_t limit = c->a_mode == CONTRACT_A_PACKED && !c->k_block ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
     if (limit < (64 << 10)) limit = 64 << 10;
@@ -355,6 +361,8 @@ static void choose_blocks(tile_kernel *k, contract *c) {
         else block = round_up((c->m_known + (c->m_known + block - 1) / block - 1) / ((c->m_known + block - 1) / block), c->rows);
         if (block < 1) block = 1;
     }
+    if (k->pass->kernel.block_rows) block = round_up(k->pass->kernel.block_rows, c->rows);
+    if (c->m_known >= 0 && block > c->m_known) block = c->m_known < 1 ? 1 : c->m_known;
     c->block_rows = block;
     /* Panels of one task: enough work for a task, and, when rows are packed, enough use of them, but tasks for every thread. Unknown extents count as 1 here, so that a batch
      * of one is not starved. */
@@ -649,6 +657,10 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     for (int i = 0; i < c->k_count; i++) k->extents[c->k[i]] = sl_nest_bound(c->anchor, c->k[i]);
     k->canonical_count = c->loop_count;
     sl_tile tile = sl_cost_choose_tile(k->machine, k->arena, c->m_known, c->n_known, c->k_known, bits);
+    const sl_kernel_choice *forced = &pass->kernel;
+    if (forced->tile_rows) tile.rows = forced->tile_rows;
+    if (forced->tile_vectors) tile.column_vectors = forced->tile_vectors;
+    if (forced->tile_rows || forced->tile_vectors) tile.reason = sl_arena_printf(k->arena, "tile %dx%d asked for", tile.rows, tile.column_vectors * k->lanes);
     c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
     if (c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
     c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->width)), c->panels_at_once = 1;
@@ -666,6 +678,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         int most = 4;
         while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
         while (most > 1 && round_up(panels, most) * 32 > panels * 33) most--;      /* at most 3 % of padding panels */
+        if (forced->panels) most = forced->panels;      /* the accumulators that do not fit spill */
         c->panels_at_once = most;
         used = round_up(panels, most);
         c->panels = tile_const(k, used);

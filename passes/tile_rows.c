@@ -663,6 +663,11 @@ bool tile_try_rows(sl_pass_context *pass, sl_op *op) {
     double cost = scalar;
     if (inner >= 0 && inner < cost) cost = inner, r->inner_lanes = true;
     if (across >= 0 && across < cost) cost = across, r->inner_lanes = false, r->lane_set = r->row_set_count - 1;
+    switch (pass->kernel.row_lanes) {
+    case SL_ROW_LANES_INSIDE: if (inner >= 0) r->inner_lanes = true, r->lane_set = -1; break;
+    case SL_ROW_LANES_ACROSS: if (across >= 0) r->inner_lanes = false, r->lane_set = r->row_set_count - 1; break;
+    case SL_ROW_LANES_NONE: r->inner_lanes = false, r->lane_set = -1; break;
+    }
     if (r->lane_set < 0 && !r->inner_lanes) k->lanes = 1;
     if (r->lane_set >= 0 && r->pass_count == 1) {
         int64_t extent = sl_expr_const_or(k->sets[r->lane_set].extent, -1);

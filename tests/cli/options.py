@@ -71,6 +71,7 @@ def case_wrong_command_lines(bench):
         (["run", m, "--rtol", "-1"], "--rtol needs a non-negative number"), (["run", m, "--report=yes"], "--report takes no value"), (["compile", m, "--emit=fortran"], "'fortran'"),
         (["compile", m, "-o", "x"], "files that end in .slp"), (["compile", m, "--header", "x"], "--header goes with"), (["compile", m, "-o", "x.slp", "--header", "x.h"], "write one (-o model.o)"), (["compile", m, "--format", "xml"], "unknown format 'xml'"), (["compile", m, "--target", "z80"], "unknown target 'z80'"),
         (["compile", m, "--passes", "simplify,frob"], "there is no pass 'frob'"), (["compile", m, "--print-after", "frob"], "there is no pass 'frob'"),
+        (["compile", m, "--kernel", "frob"], "known are strategy, "), (["run", m, "--input", "random", "--kernel", "a=frob"], "it takes direct, packed"), (["opt", m, "--passes", "simplify", "--kernel", "panels=9"], "numbers from 1 to 4"),
         (["compile", m, "--shape", "n"], "'n' is no binding"), (["compile", m, "--shape", "n=-2"], "'n=-2' is no binding"), (["compile", m, "--shape", "n=x"], "'n=x' is no binding"),
         (["compile", m, "--shape", "frob=[2]"], "no tensor input 'frob'"), (["compile", m, "--shape", "x=[2"], "no list of numbers"),
     ]:

@@ -121,6 +121,13 @@ def case_matmul_without_weights(bench):
     check(bench, [node("MatMul", ["x", "w"], ["y"])], [("x", "f64", [7, 9]), ("w", "f64", [9, 5])], ["y"])
 
 
+def case_forced_kernels(bench):
+    for kernel in "tile-rows=3,tile-vectors=2", "a=packed", "b=packed", "k-block=5", "panels=3,tile-rows=2,tile-vectors=1", "orientation=swapped", "strategy=general":
+        check(bench, [node("MatMul", ["x", "w"], ["y"])], [("x", "f32", [7, 29])], ["y"], {"w": weight([29, 37], 7)}, options=["--kernel", kernel])
+    for kernel in "row-lanes=inside", "row-lanes=across", "row-lanes=none":
+        check(bench, [node("Softmax", ["x"], ["y"], axis=-1)], [("x", "f32", ["m", 19])], ["y"], exact=False, options=["--kernel", kernel], shapes=[{"m": 1}, {"m": 7}])
+
+
 def case_convolutions(bench):
     for options, channels, out, group in ({"pads": [1, 1, 1, 1]}, 5, 7, 1), ({"strides": [2, 2], "pads": [0, 1, 1, 0]}, 3, 16, 1), ({"dilations": [2, 1]}, 4, 6, 2), ({"pads": [1, 1, 1, 1]}, 6, 6, 6):
         check(bench, [node("Conv", ["x", "w", "b"], ["c"], group=group, **options), node("Relu", ["c"], ["y"])], [("x", "f32", [2, channels, 9, 11])], ["y"],

@@ -30,6 +30,7 @@ typedef struct sluice_compile_options {
     const char *print_decisions;  /* pass names or "all": their decisions and reasons, printed to `print` */
     const char *profile;          /* file that sluice_profile_write made: what branches of routed rows are expected to get; NULL: nothing is known */
     int64_t memory_budget;
+    const char *kernel;           /* kernel strategies forced, "tile-rows=4,a=packed" (kernel_choice.def lists them); NULL: the compiler chooses */
     void (*print)(void *self, const char *text);
     void *print_self;
 } sluice_compile_options;

@@ -4,6 +4,7 @@
 
 #include "sluice/cost.h"
 #include "sluice/ir.h"
+#include "sluice/kernel_choice.h"
 
 /* Precision of sums of products: exact f32, or what --precision asks for. OBSERVE adds outputs with the ranges that calibration for int8 needs. */
 typedef enum sl_precision { SL_PRECISION_F32, SL_PRECISION_BF16, SL_PRECISION_INT8, SL_PRECISION_OBSERVE } sl_precision;
@@ -35,6 +36,7 @@ typedef struct sl_pass_context {
     const sl_range *ranges;            /* of a calibration, for int8 */
     int range_count;
     const sl_profile *profile;         /* NULL: none */
+    sl_kernel_choice kernel;           /* strategies forced by the user */
 } sl_pass_context;
 
 /* Reports diags, then fails. Never prints, times or verifies. */
@@ -62,6 +64,7 @@ typedef struct sl_pipeline_options {
     const sl_range *ranges;            /* borrowed */
     int range_count;
     const char *print_decisions;       /* comma-separated pass names or "all": their decisions, printed at the end; NULL none */
+    sl_kernel_choice kernel;           /* zero: nothing forced */
     int64_t memory_budget;
     const sl_profile *profile;         /* NULL: none */
     void (*print)(void *self, const char *text);   /* where printing goes; NULL: nowhere */
