@@ -50,6 +50,7 @@ class Description(ctypes.Structure):
 
 
 CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
+BF16 = 4
 
 
 def find_library():
@@ -109,16 +110,24 @@ class Session:
         self.context.check(function(self.program, index, ctypes.byref(description)))
         return description.name.decode(), [description.dims[d] for d in range(max(description.rank, 0))]
 
+    def element(self, index):
+        """Type of an input's elements."""
+        description = Description()
+        self.context.check(self.context.lib.sluice_program_input(self.program, index, ctypes.byref(description)))
+        return description.dtype
+
     def prepare(self, feeds):
-        """Argument arrays for run(); keep the feeds alive."""
+        """Argument arrays for run(); keep the feeds alive. Inputs of bf16 are arrays of uint16."""
         self.kept = [np.asarray(feeds[name], order="C") for name, _ in self.inputs]
         self.arguments = (DLTensor * max(len(self.kept), 1))()
         self.shapes = []
-        for slot, array in zip(self.arguments, self.kept):
+        for index, (slot, array) in enumerate(zip(self.arguments, self.kept)):
             shape = (ctypes.c_int64 * max(array.ndim, 1))(*array.shape)
             self.shapes.append(shape)
             slot.data, slot.device_type, slot.ndim, slot.shape = array.ctypes.data, 1, array.ndim, shape
             slot.dtype = DLDataType(CODES[array.dtype.kind], 8 * array.dtype.itemsize, 1)
+            if array.dtype == np.uint16 and self.element(index).code == BF16:
+                slot.dtype = self.element(index)
         self.results = (DLTensor * max(len(self.outputs), 1))()
         return self
 

@@ -1,6 +1,7 @@
 """Whole models, against the better of ONNX Runtime and OpenVINO (f32 hint). The files come from bench/models/export.py.
 
-Every engine gets the same file and as many threads; OpenVINO's hint keeps its sums in f32. `--batch 1,8` measures both; a model whose file has a fixed batch of 1 has another file
+Every engine gets the same file and as many threads; OpenVINO's hint keeps its sums in f32. With `--precision bf16` Sluice computes products in bf16 and the peer is OpenVINO at its own default, which is
+bf16 where the CPU has it. `--batch 1,8` measures both; a model whose file has a fixed batch of 1 has another file
 for other batches (export.py --batch 8). The last line is over all batches.
 """
 import pathlib
@@ -39,6 +40,7 @@ PEERS = {"ort": "ONNX Runtime", "openvino": "OpenVINO"}
 
 def add_arguments(parser):
     parser.add_argument("--batch", type=lambda text: [int(word) for word in text.split(",")], default=[1], help="1 (default), or a list such as 1,8")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of products; bf16: against OpenVINO at its own default")
     parser.add_argument("--peers", type=lambda text: text.split(","), default=list(PEERS), help="ort,openvino (default): whom to run beside Sluice")
 
 
@@ -49,13 +51,13 @@ def warm(call):
     return call
 
 
-def ort_call(path, threads, feeds):
+def ort_call(path, threads, feeds, precision):
     session = harness.onnxruntime_session(path, threads)
     return lambda: session.run(None, feeds)
 
 
-def openvino_call(path, threads, feeds):
-    request = harness.openvino_request(path, threads, feeds)
+def openvino_call(path, threads, feeds, precision):
+    request = harness.openvino_request(path, threads, feeds, "f32" if precision == "f32" else None)
     if not request:
         return None
 
@@ -70,7 +72,7 @@ def measure(name, path, batch, arguments, context):
     feeds, threads = feeds_for(name, batch), arguments.threads
     try:
         start = time.perf_counter()
-        session = harness.placed(lambda: sluice_api.Session(context, path, threads=threads))
+        session = harness.placed(lambda: sluice_api.Session(context, path, threads=threads, precision=arguments.precision))
         compile_seconds = time.perf_counter() - start
         session.prepare(feeds).run()
         ours = session.fetch()
@@ -78,12 +80,15 @@ def measure(name, path, batch, arguments, context):
         print(f"{name:<20} FAILED: {error}", flush=True)
         return None
     makers = {"ort": ort_call, "openvino": openvino_call}
-    calls = {peer: harness.placed(lambda: warm(makers[peer](path, threads, feeds))) for peer in arguments.peers}
+    calls = {peer: harness.placed(lambda: warm(makers[peer](path, threads, feeds, arguments.precision))) for peer in arguments.peers}
     calls = {peer: call for peer, call in calls.items() if call}
     if not calls:
         print(f"{name:<20} no peer is installed", flush=True)
         return None
-    worst, agrees = harness.compare_outputs(ours, next(iter(calls.values()))())
+    theirs = next(iter(calls.values()))()
+    worst, agrees = harness.compare_outputs(ours, theirs)
+    if arguments.precision == "bf16":        # both round: within a tenth of the largest output
+        agrees = all(np.abs(a.astype(np.float64) - b).max(initial=0) <= 0.1 * max(np.abs(b).max(initial=0), 1e-6) for a, b in zip(ours, theirs))
     mine, *others = harness.interleave([session.run, *calls.values()], arguments.seconds, least=5)
     medians = dict(zip(calls, map(harness.median, others)))
     best = min(medians, key=medians.get)
@@ -95,6 +100,8 @@ def measure(name, path, batch, arguments, context):
 
 def run(arguments, context):
     ratios = []
+    if arguments.precision == "bf16":
+        arguments.peers = ["openvino"]
     print(f"{'model':<20} {'batch':>5} {'compile s':>9} {'sluice ms':>10} {'(best)':>9} {'ort ms':>11} {'openvino ms':>11} {'ratio':>6}  largest error")
     for batch in arguments.batch:
         for name in MODELS:

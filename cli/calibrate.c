@@ -66,9 +66,13 @@ int cli_calibrate(const cli_options *options) {
     cli_model model;
     sl_status status = cli_model_open(&model, options->files[0], &observing, false, false);
     sl_guard guard;
-    if (!status && SL_GUARD_ENTER(&guard)) {
-        status = calibrate(&model, options);
-        sl_guard_leave(&guard);
+    if (!status) {
+        if (SL_GUARD_ENTER(&guard)) {
+            status = calibrate(&model, options);
+            sl_guard_leave(&guard);
+        } else {
+            status = SL_ERROR(SL_OUT_OF_MEMORY, "no memory");
+        }
     }
     int code = cli_fail(status);
     cli_model_close(&model);
