@@ -41,7 +41,8 @@ static sl_value *operand_value(tile_kernel *k, contract *c, int operand) {
 
 /* ---- A ---- */
 
-typedef struct row_copy { contract *c; int pieces, lane_set; sl_expr row; } row_copy;
+/* whole: the last vector of a row is stored without its mask, since a row's place in scratch ends in room for it (masked stores of bytes are slow, and loads wait for them). */
+typedef struct row_copy { contract *c; int pieces, lane_set; sl_expr row; bool whole; } row_copy;
 
 static void copy_row(tile_kernel *k, void *self, int copies, const sl_expr *bases) {
     row_copy *r = self;
@@ -53,7 +54,7 @@ static void copy_row(tile_kernel *k, void *self, int copies, const sl_expr *base
     for (int u = 0; u < copies; u++) {
         k->sets[r->lane_set].base = bases[u];
         sl_expr index = tile_add(k, tile_mul(k, r->row, tile_const(k, r->c->a_pitch)), flat_index(k, r->c, r->pieces));
-        tile_store(k, values[u], r->c->a_scratch, index, k->mask);
+        tile_store(k, r->whole ? tile_splat(k, values[u]) : values[u], r->c->a_scratch, index, r->whole ? NULL : k->mask);
     }
 }
 
@@ -65,7 +66,7 @@ static void copy_all_of_row(tile_kernel *k, contract *c, const tile_space *space
         tile_set *set = &k->sets[c->free_sets + i];
         set->base = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, set->extent), tile_i64(k, 1), 0, NULL, NULL));
     }
-    row_copy self = {c, pieces, c->free_sets + pieces - 1, row};
+    row_copy self = {c, pieces, c->free_sets + pieces - 1, row, c->dot > 1 && pieces == 1};
     sl_expr extent = k->sets[self.lane_set].extent;
     int64_t known = sl_expr_const_or(extent, -1);
     int unroll = known >= 0 && known < 4 * k->lanes ? (known < 2 * k->lanes ? 1 : 2) : 4;
