@@ -136,4 +136,5 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     compile->print_decisions = options->decisions;
     compile->profile = options->profile;
     compile->kernel = options->kernel;
+    compile->memory_budget = options->memory_budget;
 }

@@ -1,7 +1,7 @@
 /* pipeline.c: the table of passes and the default pipeline.
  *
  *     import -> infer-shapes -> recover-integers -> simplify -> recover-routing -> split-branches           tensor level: whole tensors, value semantics
- *            -> choose-layout -> choose-precision -> simplify
+ *            -> choose-layout -> choose-precision -> simplify -> bound-memory
  *            -> lower-to-nest -> fuse                                                  nest level: loop nests on tensors, grouped into kernels
  *            -> tile -> bufferize -> plan-memory                                       kernel level: explicit loops and memory; what codegen takes
  *
@@ -27,5 +27,5 @@ const sl_pass_info *sl_pass_find(const char *name, size_t length) {
 }
 
 const char *sl_pipeline_default(void) {
-    return "infer-shapes,recover-integers,simplify,recover-routing,split-branches,choose-layout,choose-precision,simplify,lower-to-nest,fuse,tile,bufferize,plan-memory";
+    return "infer-shapes,recover-integers,simplify,recover-routing,split-branches,choose-layout,choose-precision,simplify,bound-memory,lower-to-nest,fuse,tile,bufferize,plan-memory";
 }

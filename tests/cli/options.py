@@ -173,6 +173,25 @@ def case_what_stays_dense(bench):
     bench.run("compile", model(bench), "--deny=dense-fallback")
 
 
+def case_memory_budget(bench):
+    """Three convolutions whose results fit into the budget only in bands of rows: same bits, less memory; and a budget that nothing meets."""
+    def weights(outs, ins):
+        return {"type": "f32", "shape": [outs, ins, 3, 3], "data": [((i * 7919) % 33 - 16) / 64 for i in range(outs * ins * 9)]}
+    conv = lambda source, w, result, stride: node("Conv", [source, w], [result], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[stride, stride])
+    nodes = [conv("x", "wa", "a", 1), node("Relu", ["a"], ["b"]), conv("b", "wb", "c", 2), conv("c", "wc", "y", 2)]
+    m = bench.write("deep.json", graph(nodes, [("x", "f32", [1, 3, 48, 48])], initializers={"wa": weights(32, 3), "wb": weights(16, 32), "wc": weights(8, 16)}))
+    more = ["--input", "x=random", "--decisions=bound-memory,plan-memory"]
+    free = bench.run("run", m, *more, "--output-dir", "free")
+    tight = bench.run("run", m, *more, "--output-dir", "tight", "--memory-budget", "160000")
+    peaks = [int(re.search(r"peak: (\d+) bytes", done.err).group(1)) for done in (free, tight)]
+    assert peaks[0] > 160000 >= peaks[1], peaks
+    assert "bands of rows" in tight.err and "bands of rows" not in free.err, tight.err
+    assert read_npy(bench.path("free/y.npy")) == read_npy(bench.path("tight/y.npy"))
+    for command in [["compile", m], ["opt", m, "--passes", "default", "-o", "out.sl"]]:
+        bench.run(*command, "--memory-budget=160000")
+        bench.run(*command, "--memory-budget=2000", code=MODEL, says="the budget is 2000")
+
+
 def wide(bench):
     """y = relu(x w), large enough for fewer bits to win. Weights and inputs are small multiples of 1/16: sums of bf16 are exact."""
     numbers = [((i * 7919) % 33 - 16) / 16 for i in range(256 * 128)]

@@ -17,6 +17,7 @@ typedef struct fixture {
     sl_context *context;
     sl_machine machine;
     int threads, constants_from;             /* inputs from here on become constants */
+    int64_t budget;                          /* of memory, 0: none */
     const char *name;
     double tolerance;
     int spoiled;                             /* input with NaN, infinities, denormals, -0 among its elements, or -1 */
@@ -214,7 +215,7 @@ static void finish(fixture *f, int outputs, sl_value *const *values) {
     }
     sl_pipeline_options pipeline;
     sl_pipeline_options_init(&pipeline);
-    pipeline.machine = &f->machine, pipeline.threads = f->threads;
+    pipeline.machine = &f->machine, pipeline.threads = f->threads, pipeline.memory_budget = f->budget;
     sl_codegen_options codegen = {.machine = &f->machine, .compile_threads = 1};
     sluice_program *program = NULL;
     good = good && ok(f, sl_pipeline_run(f->module, sl_pipeline_default(), &pipeline)) && ok(f, sl_codegen_jit(f->module, &codegen, &f->allocator, NULL, &program));
@@ -469,6 +470,34 @@ static void windows(fixture *f) {
     case_window(f, -1, 3, 21, 17, 48, 5, 2, 1, 2, 1);
 }
 
+static sl_value *window_op(fixture *f, sl_value *x, sl_value *w, int64_t window, int64_t stride, int64_t dilation, int64_t pad) {
+    sl_value *operands[2] = {x, w};
+    sl_named_attr attrs[7] = {{"strides", INTS(f, stride, stride)}, {"dilations", INTS(f, dilation, dilation)}, {"pads_low", INTS(f, pad, pad)}, {"pads_high", INTS(f, pad, pad)}, {"layout", text(f, "nhwc")}};
+    attrs[5] = w ? (sl_named_attr){"groups", sl_attr_int(f->context, 1)} : (sl_named_attr){"window", INTS(f, window, window)};
+    attrs[6] = (sl_named_attr){"kind", text(f, "max")};
+    return build(f, w ? SL_OP_tensor_conv : SL_OP_tensor_pool, w ? 2 : 1, operands, w ? 6 : 7, attrs);
+}
+
+/* A chain of windows with a residual, which fits into the budget only in bands of rows (plan-memory refuses it otherwise); bit by bit the evaluator's. */
+static void case_bands(fixture *f, int64_t height, int64_t budget) {
+    begin(f, sl_arena_printf(f->arena, "bands of %ld rows in %ld bytes", (long)height, (long)budget));
+    f->tolerance = 0, f->budget = budget;
+    sl_value *x = input32(f, DIMS(1, height, 20, 8)), *zero, *y = window_op(f, x, input32(f, DIMS(3, 3, 8, 16)), 3, 1, 1, 1);
+    y = binary(f, SL_OP_arith_add, y, like(f, input32(f, DIMS(16)), y));
+    sl_value *first = binary(f, SL_OP_arith_max, y, zero = number(f, 0, y));
+    y = window_op(f, first, input32(f, DIMS(3, 3, 16, 16)), 3, 1, 2, 2);
+    y = binary(f, SL_OP_arith_max, binary(f, SL_OP_arith_add, y, first), zero);
+    y = window_op(f, y, NULL, 3, 2, 1, 1);
+    y = window_op(f, y, input32(f, DIMS(3, 3, 16, 8)), 3, 2, 1, 1);
+    finish1(f, y);
+    f->budget = 0;
+}
+
+static void bands(fixture *f) {
+    static const int64_t heights[] = {47, 48, 53};
+    for (int i = 0; i < 3; i++) case_bands(f, heights[i], 70000), case_bands(f, heights[i], 45000);
+}
+
 static void row_groups(fixture *f) {
     static const int64_t lengths[] = {1, 8, 10, 16, 17, 100, 300};
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
@@ -504,6 +533,7 @@ static void all(fixture *f) {
     convolutions(f);
     depthwise(f);
     windows(f);
+    bands(f);
     row_groups(f);
     f->symbols[0] = 7, f->symbols[1] = 37;
     case_pointwise(f, SL_ELEMENT_f32, -1, -2);
