@@ -324,6 +324,18 @@ static double least_extent(sl_expr extent) {
     return sl_expr_evaluate(extent, one_for_symbol, NULL, &value) && value > 0 ? (double)value : 1;
 }
 
+/* Few tasks: when the busiest thread has fewer panels to go through with a smaller share of panels to each task, that share. */
+static int64_t balanced_panels(const contract *c, int64_t panels, int64_t others, int64_t per_task, int threads) {
+    if (c->b_mode != CONTRACT_B_CONSTANT || c->a_mode == CONTRACT_A_PACKED || sl_expr_const_or(c->panels, -1) < 0 || threads < 2) return per_task;
+    if (others * panels > 64 * (int64_t)threads) return per_task;
+    int64_t best = per_task, least = INT64_MAX;
+    for (int64_t each = per_task; each >= c->panels_at_once; each -= c->panels_at_once) {
+        int64_t tasks = others * ((panels + each - 1) / each), busiest = (tasks + threads - 1) / threads * each;
+        if (busiest < least) least = busiest, best = each;
+    }
+    return best;
+}
+
 static void choose_blocks(tile_kernel *k, contract *c) {
     int64_t bytes = sl_element_bits(c->a_element) / 8, k_size = c->k_known < 0 ? 512 : c->k_known, row_bytes = (k_size < 1 ? 1 : k_size) * bytes;
     int threads = k->pass->threads > 0 ? k->pass->threads : 1;
@@ -378,7 +390,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     }
     if (sl_expr_const_or(c->panels, -1) < 0) per_task = c->panels_at_once;
     if (per_task > panels && sl_expr_const_or(c->panels, -1) >= 0) per_task = round_up(panels, c->panels_at_once);
-    c->panels_per_task = per_task;
+    c->panels_per_task = balanced_panels(c, panels, batch * (blocks > 0 ? blocks : 1), per_task, threads);
 }
 
 /* ---- the register tile ---- */
@@ -486,6 +498,11 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
             sl_expr column = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
             masks[v] = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, column)));
         }
+    /* Panels that many tiles go through come from L2 (all but the first time) and are asked for 8 kB ahead. With few rows the panels are read once, in order: the machine's own
+     * prefetching does better alone. */
+    int64_t vector_bytes = (int64_t)k->lanes * sl_element_bits(c->b_element) / 8;
+    bool many = c->m_known < 0 ? rows > 4 : c->m_known >= 4 * c->rows;
+    bool prefetch = c->b_mode == CONTRACT_B_CONSTANT && many && c->k_known * c->column_vectors * vector_bytes > k->machine->l1_bytes / 2;
     int unroll = count <= 8 ? 4 : count <= 16 ? 2 : 1;
     while (unroll > 1 && (c->k_known < 0 || (c->dot > 1 ? c->k_padded : c->k_known) % (unroll * c->dot) || c->k_block % (unroll * c->dot))) unroll /= 2;
     sl_expr k_low = c->k_block ? c->k_low : tile_const(k, 0), k_high = c->k_block ? c->k_high : c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent;
@@ -497,8 +514,7 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
             sl_expr index = tile_add(k, tile_add(k, tile_mul(k, here, b.step), b.differences[v]), tile_lane_expr(k));
             if (c->dot > 1) columns[v] = contract_load_columns(k, c, b.pointers[v], tile_add(k, tile_mul(k, here, b.step), b.differences[v]));
             else columns[v] = tile_cast(k, tile_load(k, b.pointers[v], index, masks[v]), c->accumulator);
-            /* Few rows: the time is that of reading the weights. */
-            if (rows <= 4 && c->b_mode == CONTRACT_B_CONSTANT && v % c->column_vectors == 0)
+            if (prefetch && (int64_t)v * vector_bytes % 64 == 0)
                 tile_prefetch(k, b.pointers[v], tile_add(k, tile_mul(k, tile_add(k, here, tile_const(k, 2048 / c->width)), b.step), b.differences[v]));
         }
         for (int i = 0; i < rows; i++) {
@@ -672,10 +688,10 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         tile_kernel_drop(k);
         return false;
     }
-    /* Few rows: several panels at once, for more accumulators and streams. */
+    /* Few rows: two panels at once, for more accumulators; more streams out of memory are slower. */
     int64_t panels = sl_expr_const_or(c->panels, -1), used = panels;
     if (!windows && c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
-        int most = 4;
+        int most = 2;
         while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
         while (most > 1 && round_up(panels, most) * 32 > panels * 33) most--;      /* at most 3 % of padding panels */
         if (forced->panels) most = forced->panels;      /* the accumulators that do not fit spill */
