@@ -41,6 +41,8 @@ typedef struct cli_options {
 bool cli_options_parse(cli_options *options, unsigned command, const char *command_name, int argc, char **argv);
 void cli_options_help(unsigned command);
 
+/* Makes bindings (in options->shapes) of the values of --constant; their texts live in the arena. */
+SL_MUST_USE sl_status cli_constants(cli_options *options, sl_arena *arena);
 /* Fills in the compiler's options from the command line's. `bindings` needs room for CLI_MAX_LIST + 1. */
 void cli_compile_options(const cli_options *options, sluice_compile_options *compile, const char **bindings);
 sluice_context *cli_context_create(void);   /* prints diagnostics to stderr; exits when there is no memory */

@@ -118,7 +118,15 @@ int main(int argc, char **argv) {
             printf("\nExample:\n  %s\n", commands[i].example);
             return EXIT_OK;
         }
+        sl_allocator system = sl_allocator_system();
+        sl_arena *arena = options.constants_count ? sl_arena_create(&system, 0) : NULL;   /* for the process */
+        if (options.constants_count) {
+            sl_status status = arena ? cli_constants(&options, arena) : SL_ERROR(SL_OUT_OF_MEMORY, "no memory");
+            if (status && arena) sl_arena_destroy(arena);
+            if (status) return cli_fail(status);
+        }
         int code = commands[i].run(&options);
+        if (arena) sl_arena_destroy(arena);
         if (fflush(stdout) != 0 || ferror(stdout)) {
             cli_error("can't write to standard output");
             return EXIT_SYSTEM;

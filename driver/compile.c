@@ -60,40 +60,71 @@ sl_status sl_compilation_explain(sl_compilation *compilation, sl_status status) 
     return SL_ERROR(code, "%s", compilation->first_error);
 }
 
-/* "axes=[0, 2]": an input of rank 0 or 1 made a constant. */
+/* The numbers of "[0, 2]" as an element type has them. NULL: no such list. */
+static sl_tensor *parse_list(sl_arena *arena, const char *text, sl_element element) {
+    SL_VEC(double) floats = {0};
+    SL_VEC(int64_t) integers = {0};
+    const char *at = text + 1;
+    while (*at == ' ') at++;
+    while (*at && *at != ']') {
+        char *end, *float_end;
+        int64_t integer = strtoll(at, &end, 10);
+        double number = strtod(at, &float_end);
+        if (float_end == at) break;
+        if (float_end != end) integer = number >= -9.2e18 && number <= 9.2e18 ? (int64_t)number : 0;
+        SL_PUSH(arena, &floats, number);
+        SL_PUSH(arena, &integers, integer);
+        for (at = float_end; *at == ' ' || *at == ','; at++) {}
+    }
+    if (strcmp(at, "]") != 0) return NULL;
+    int64_t count = (int64_t)floats.count;
+    sl_tensor *tensor = sl_tensor_alloc(arena, element, 1, &count);
+    for (int64_t i = 0; i < count; i++) {
+        if (sl_element_is_float(element)) sl_element_store_float(element, tensor->data, i, floats.data[i]);
+        else sl_element_store_int(element, tensor->data, i, integers.data[i]);
+    }
+    return tensor;
+}
+
+/* "axes=[0, 2]", "routes=<2,4>[...]": an input made a constant. Without a shape the values have the declared one when it is known, else one dim. */
 static sl_status parse_values(sl_compilation *compilation, const char *binding, const char *name, const char *text, const sl_tensor **value) {
     const sl_value_info *info = NULL;
+    int64_t shape[SL_MAX_RANK], count = 1;
+    int rank = -1;
     for (int k = 0; compilation->model && k < compilation->model->graph->input_count; k++) {
         if (strcmp(compilation->model->graph->inputs[k].name, name) == 0) info = &compilation->model->graph->inputs[k];
     }
     if (!info || !info->type || !sl_type_is_tensor(info->type)) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': the model has no tensor input '%s'", binding, name);
-    SL_VEC(double) numbers = {0};
-    const char *at = text + 1;
-    while (*at == ' ') at++;
-    for (; *at && *at != ']';) {
-        char *end;
-        double number = strtod(at, &end);
-        if (end == at) break;
-        SL_PUSH(compilation->arena, &numbers, number);
-        for (at = end; *at == ' ' || *at == ','; at++) {}
+    if (*text == '<') {
+        for (rank = 0, text++; *text && *text != '>' && rank < SL_MAX_RANK; rank++) {
+            char *end;
+            shape[rank] = strtoll(text, &end, 10);
+            if (end == text || shape[rank] < 0 || (*end != ',' && *end != '>') || !sl_size_mul(count, shape[rank], &count)) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': <shape> holds sizes with commas between them", binding);
+            text = *end == ',' ? end + 1 : end;
+        }
+        if (*text++ != '>' || *text != '[') return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': behind <shape> come [values]", binding);
+    } else if (sl_type_is_ranked(info->type) && sl_type_static_count(info->type) >= 0) {
+        rank = sl_type_rank(info->type);
+        for (int d = 0; d < rank; d++) shape[d] = sl_type_static_dim(info->type, d), count *= shape[d];
     }
-    if (strcmp(at, "]") != 0) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no list of numbers in brackets", binding);
-    int64_t count = (int64_t)numbers.count;
-    bool scalar = sl_type_is_ranked(info->type) && sl_type_rank(info->type) == 0;
-    int64_t declared = sl_type_is_ranked(info->type) && sl_type_rank(info->type) == 1 ? sl_type_static_dim(info->type, 0) : scalar ? 1 : -1;
     sl_element element = sl_type_element(info->type);
-    if ((sl_type_is_ranked(info->type) && sl_type_rank(info->type) > 1) || (declared >= 0 && declared != count) || element == SL_ELEMENT_str)
-        return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': %lld values do not fit input '%s'", binding, (long long)count, name);
-    sl_tensor *tensor = sl_tensor_alloc(compilation->arena, element, scalar ? 0 : 1, &count);
-    for (int64_t i = 0; i < count; i++) {
-        if (sl_element_is_float(element)) sl_element_store_float(element, tensor->data, i, numbers.data[i]);
-        else sl_element_store_int(element, tensor->data, i, (int64_t)numbers.data[i]);
+    if (element == SL_ELEMENT_str) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': input '%s' holds strings", binding, name);
+    sl_tensor *tensor = parse_list(compilation->arena, text, element);
+    if (!tensor) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no list of numbers in brackets", binding);
+    if (rank < 0) rank = 1, shape[0] = count = sl_tensor_count(tensor);
+    bool fits = sl_tensor_count(tensor) == count && (!sl_type_is_ranked(info->type) || sl_type_rank(info->type) == rank);
+    for (int d = 0; fits && sl_type_is_ranked(info->type) && d < rank; d++) {
+        int64_t declared = sl_type_static_dim(info->type, d);
+        fits = declared < 0 || declared == shape[d];
     }
+    if (!fits) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s': %lld values do not fit input '%s'", binding, (long long)sl_tensor_count(tensor), name);
+    tensor->rank = rank;
+    memcpy(tensor->shape, shape, sizeof shape[0] * (size_t)rank);
     *value = tensor;
     return NULL;
 }
 
-/* "batch=8" binds a symbol, "x=1,3,224,224" an input's shape; "x=1,?,8" leaves a dim as it is; "axes=[0, 2]" makes an input a constant. */
+/* "batch=8" binds a symbol, "x=1,3,224,224" an input's shape; "x=1,?,8" leaves a dim as it is; "axes=[0, 2]" and "routes=<2,4>[...]" make an input a constant. */
 static sl_status parse_bindings(sl_compilation *compilation, sl_import_options *import) {
     const char *const *bindings = compilation->options->bindings;
     sl_arena *arena = compilation->arena;
@@ -109,9 +140,9 @@ static sl_status parse_bindings(sl_compilation *compilation, sl_import_options *
     import->constant_values = constants;
     for (int i = 0; i < count; i++) {
         const char *equals = strrchr(bindings[i], '=');
-        if (!equals || equals == bindings[i]) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no binding: write symbol=8, input=1,3,224,224 or input=[values]", bindings[i]);
+        if (!equals || equals == bindings[i]) return SL_ERROR(SL_INVALID_ARGUMENT, "'%s' is no binding: write symbol=8, input=1,3,224,224, input=[values] or input=<shape>[values]", bindings[i]);
         char *name = sl_arena_strndup(arena, bindings[i], (size_t)(equals - bindings[i]));
-        if (equals[1] == '[') {
+        if (equals[1] == '[' || equals[1] == '<') {
             SL_TRY(parse_values(compilation, bindings[i], name, equals + 1, &constants[import->constant_count]));
             constant_names[import->constant_count++] = name;
             continue;

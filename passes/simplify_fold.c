@@ -89,13 +89,40 @@ static bool can_fold(const sl_op *op) {
     return true;
 }
 
+/* Whether a value is read by products only, as their right operand. */
+static bool is_only_multiplied(const sl_value *value, int depth) {
+    if (!sl_value_has_uses(value) || depth > 8) return false;
+    for (sl_use *use = sl_value_first_use(value); use; use = sl_use_next(use)) {
+        const sl_op *user = sl_use_user(use);
+        if (sl_op_get_kind(user) == SL_OP_tensor_contract && sl_use_index(use) == 1) continue;
+        if (sl_op_get_kind(user) != SL_OP_tensor_transpose || !is_only_multiplied(sl_op_result(user, 0), depth + 1)) return false;
+    }
+    return true;
+}
+
+/* A slice of weights that stays a view: the weights' uses together read more than there are, so copies would repeat them (nested widths). */
+static bool is_nested_slice(const sl_op *op) {
+    enum { LEAST_BYTES = 1024 };
+    if (sl_op_get_kind(op) != SL_OP_tensor_slice) return false;
+    const sl_value *weights = sl_op_operand(op, 0);
+    sl_type type = sl_value_type(weights);
+    if (!sl_type_is_ranked(type) || sl_type_rank(type) != 2 || !sl_element_is_float(sl_type_element(type)) || type_bytes(type) < LEAST_BYTES) return false;
+    int64_t all = sl_type_static_count(type), total = 0;
+    for (sl_use *use = sl_value_first_use(weights); use && total <= all; use = sl_use_next(use)) {
+        const sl_op *user = sl_use_user(use);
+        int64_t read = sl_op_get_kind(user) == SL_OP_tensor_slice ? sl_type_static_count(sl_value_type(sl_op_result(user, 0))) : all;
+        total += read < 0 ? all : read;
+    }
+    return total > all && is_only_multiplied(sl_op_result(op, 0), 0);
+}
+
 bool sl_rule_fold(sl_rewriter *rw, sl_op *op) {
     sl_attr results[SL_MAX_RANK];
     sl_value *values[SL_MAX_RANK];
     int count = sl_op_result_count(op);
     int64_t in = 0, out = 0;
     sl_op_kind kind = sl_op_get_kind(op);
-    if (!can_fold(op) || count > SL_MAX_RANK) return false;
+    if (!can_fold(op) || count > SL_MAX_RANK || is_nested_slice(op)) return false;
     bool dynamic = false;
     for (int i = 0; i < count; i++) {
         int64_t bytes = type_bytes(sl_value_type(sl_op_result(op, i)));

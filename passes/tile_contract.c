@@ -226,6 +226,12 @@ static bool can_pack_constant(tile_kernel *k, const contract *c) {
     return true;
 }
 
+static int64_t *steps_of(tile_kernel *k, int64_t count, int64_t stride) {
+    int64_t *steps = SL_NEW_ARRAY(k->arena, int64_t, (size_t)count);
+    for (int64_t i = 0; i < count; i++) steps[i] = i * stride;
+    return steps;
+}
+
 static bool pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     sl_value *tensor = sl_op_operand(c->anchor, c->right);
     sl_attr source = sl_value_constant(tensor), packed = NULL;
@@ -237,17 +243,23 @@ static bool pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     if (c->packed_batch) batches = sl_expr_const_or(c->batch_extent, -1);
     if (batches < 0) return false;
     pack_layout layout = {.batch_count = batches, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element};
-    layout.batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
-    layout.n = offsets_of(k, c, offset, c->n_count, c->n, c->n_known, true);
-    layout.k = offsets_of(k, c, offset, c->k_count, c->k, c->k_known, true);
+    if (c->whole.shared) {
+        static const int64_t origin = 0;
+        layout.n_count = c->whole.n, layout.k_count = c->whole.k, layout.panels = panels = (c->whole.n + c->width - 1) / c->width, layout.batch = &origin;
+        layout.n = steps_of(k, c->whole.n, c->whole.n_stride), layout.k = steps_of(k, c->whole.k, c->whole.k_stride);
+    } else {
+        layout.batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
+        layout.n = offsets_of(k, c, offset, c->n_count, c->n, c->n_known, true);
+        layout.k = offsets_of(k, c, offset, c->k_count, c->k, c->k_known, true);
+    }
     if (!layout.batch || !layout.n || !layout.k) return false;
-    uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)c->n_known, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)c->k_known, (uint64_t)c->width));
+    uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)layout.n_count, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)layout.k_count, (uint64_t)c->width));
     hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)batches, hash) ^ (uint64_t)((panels * 64 + c->b_element) * 8 + c->dot);
     for (size_t i = 0; i < cache->packed.count && !packed; i++)
         if (cache->packed.data[i].source == source && cache->packed.data[i].layout == hash) packed = cache->packed.data[i].packed;
     if (!packed) {
         packed = pack_constant(k->context, source, &layout);
-        SL_PUSH(k->arena, &cache->packed, (tile_packed){source, packed, hash});
+        SL_PUSH(k->arena, &cache->packed, (tile_packed){source, packed, hash, c->whole.shared});
     }
     if (c->a_shift) starts = pack_column_sums(k->context, source, &layout, -c->a_shift);
     sl_builder here = sl_builder_before(k->group);
@@ -450,7 +462,7 @@ static void address_rows(tile_kernel *k, contract *c, int rows, sl_expr m_low, s
 
 static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_address *address) {
     int vectors = c->column_vectors * c->panels_at_once;
-    sl_expr bases[64], panel_size = tile_mul(k, c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent, tile_const(k, c->width));
+    sl_expr bases[64], panel_size = c->whole.shared ? tile_const(k, c->whole.k * c->width) : tile_mul(k, c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent, tile_const(k, c->width));
     sl_value *buffer = c->b_mode == CONTRACT_B_CONSTANT ? tile_argument_of(k, c->packed) : c->b_mode == CONTRACT_B_PACKED ? c->b_scratch : tile_argument_of(k, sl_op_operand(c->anchor, c->right));
     if (c->b_mode == CONTRACT_B_DIRECT) contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
     for (int v = 0; v < vectors; v++) {
@@ -463,7 +475,8 @@ static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_
             sl_expr which = tile_const(k, 0);
             if (c->b_mode == CONTRACT_B_CONSTANT) which = tile_add(k, panel, tile_const(k, v / c->column_vectors));
             if (c->b_mode == CONTRACT_B_CONSTANT && c->packed_batch && c->batch_set >= 0) which = tile_add(k, which, tile_mul(k, k->sets[c->batch_set].base, c->panels));
-            rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, (int64_t)inner * k->lanes * c->dot));
+            if (c->whole.shared) which = tile_add(k, which, tile_const(k, c->whole.first_n / c->width));
+            rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, c->whole.first_k * c->width + (int64_t)inner * k->lanes * c->dot));
             address->step = tile_const(k, c->width);
         }
         add_address(k, address, v, buffer, rest, bases);
@@ -649,6 +662,16 @@ static sl_expr bytes_in_place(tile_kernel *k, const contract *c) {
     return bytes;
 }
 
+/* The cost model's tile, or the one that --kernel asks for. */
+static sl_tile choose_tile(tile_kernel *k, const contract *c, int64_t n, int bits) {
+    const sl_kernel_choice *forced = &k->pass->kernel;
+    sl_tile tile = sl_cost_choose_tile(k->machine, k->arena, c->m_known, n, c->k_known, bits);
+    if (forced->tile_rows) tile.rows = forced->tile_rows;
+    if (forced->tile_vectors) tile.column_vectors = forced->tile_vectors;
+    if (forced->tile_rows || forced->tile_vectors) tile.reason = sl_arena_printf(k->arena, "tile %dx%d asked for", tile.rows, tile.column_vectors * k->lanes);
+    return tile;
+}
+
 bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     static const char *const a_names[] = {"rows in place", "rows packed by task"}, *const b_names[] = {"weights packed when compiling", "columns in place", "columns packed by task"};
     contract *c = SL_NEW(pass->scratch, contract);
@@ -672,11 +695,13 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->dot = 1;
     for (int i = 0; i < c->k_count; i++) k->extents[c->k[i]] = sl_nest_bound(c->anchor, c->k[i]);
     k->canonical_count = c->loop_count;
-    sl_tile tile = sl_cost_choose_tile(k->machine, k->arena, c->m_known, c->n_known, c->k_known, bits);
     const sl_kernel_choice *forced = &pass->kernel;
-    if (forced->tile_rows) tile.rows = forced->tile_rows;
-    if (forced->tile_vectors) tile.column_vectors = forced->tile_vectors;
-    if (forced->tile_rows || forced->tile_vectors) tile.reason = sl_arena_printf(k->arena, "tile %dx%d asked for", tile.rows, tile.column_vectors * k->lanes);
+    pack_find_whole(k, cache, c, &c->whole);
+    sl_tile tile = choose_tile(k, c, c->whole.shared ? c->whole.n : c->n_known, bits);
+    if (c->whole.shared && c->whole.first_n % (tile.column_vectors * k->lanes)) {    /* begins inside of a panel */
+        c->whole.shared = false;
+        tile = choose_tile(k, c, c->n_known, bits);
+    }
     c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
     if (c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
     c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->width)), c->panels_at_once = 1;
@@ -693,8 +718,8 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     if (!windows && c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
         int most = 2;
         while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
-        while (most > 1 && round_up(panels, most) * 32 > panels * 33) most--;      /* at most 3 % of padding panels */
-        if (forced->panels) most = forced->panels;      /* the accumulators that do not fit spill */
+        while (most > 1 && round_up(panels, most) * 32 > panels * (c->whole.shared ? 32 : 33)) most--;      /* at most 3 % of padding panels, none behind a slice */
+        if (forced->panels && !(c->whole.shared && panels % forced->panels)) most = forced->panels;      /* the accumulators that do not fit spill */
         c->panels_at_once = most;
         used = round_up(panels, most);
         c->panels = tile_const(k, used);
@@ -702,6 +727,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->columns_masked = c->n_known < 0 || used * c->width != c->n_known;
     k->sets[c->n_set].lane = true;
     k->sets[c->n_set].aligned = sl_expr_const_or(sl_nest_bound(c->anchor, c->n[c->n_count - 1]), 1) % k->lanes == 0;
+    c->whole.shared &= !windows && c->b_mode == CONTRACT_B_CONSTANT && c->dot == 1;
     if (!windows) choose_blocks(k, c);
     if (c->b_mode == CONTRACT_B_CONSTANT && !pack_weights(k, c, cache)) {
         tile_kernel_drop(k);
@@ -715,7 +741,8 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         tile_kernel_drop(k);
         return false;
     }
-    if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
+    if (c->whole.shared && c->packed) launch.bytes = tile_const(k, used * c->width * c->k_known * (sl_element_bits(c->b_element) / 8));
+    else if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
     else launch.bytes = bytes_in_place(k, c);
     if (c->dot > 1) c->tile_reason = sl_arena_printf(k->arena, "%s, sums of %d products of %s and %s", c->tile_reason, c->dot, sl_element_name(c->a_narrow), sl_element_name(c->b_element));
     if (windows) launch.reason = sl_arena_printf(k->arena, "contraction: %s%s", contract_window_reason(k, c), c->heavy ? ", epilogue by rows of the tile" : "");

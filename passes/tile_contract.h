@@ -11,6 +11,9 @@
 
 #define TILE_K_SLOT 900                      /* loop atom that stands for the flat k index while addresses are worked out */
 
+/* A slice of a weight of k x n elements, packed as a whole: the element (first_k, first_n) is where B begins. */
+typedef struct pack_whole { bool shared; int64_t k, n, first_k, first_n, k_stride, n_stride; } pack_whole;
+
 typedef enum contract_a { CONTRACT_A_DIRECT, CONTRACT_A_PACKED, CONTRACT_A_WINDOW } contract_a;
 typedef enum contract_b { CONTRACT_B_CONSTANT, CONTRACT_B_DIRECT, CONTRACT_B_PACKED } contract_b;
 
@@ -43,6 +46,7 @@ typedef struct contract {
     const char *tile_reason;
     sl_value *packed;                        /* B as a packed constant (a tensor value) */
     bool packed_batch;                       /* which has a leading batch index */
+    pack_whole whole;                        /* B is one of several overlapping slices of a weight, which share one packing of all of it */
     sl_value *a_scratch, *b_scratch, *c_scratch;
     sl_element a_element, b_element;         /* of what the inner loop loads */
     int64_t a_pitch;                         /* elements from row to row in a_scratch */
@@ -109,6 +113,8 @@ typedef struct pack_layout {
     int width, group;
     sl_element element;                      /* of the result; the source is converted when it differs */
 } pack_layout;
+/* pack_whole.c: whether B is a slice of a constant matrix whose slices overlap, so that packing each by itself would copy (see there). */
+bool pack_find_whole(tile_kernel *k, const tile_cache *cache, const contract *c, pack_whole *whole);
 /* [batch][panel][k / group][width][group], zero beyond n and k; a new constant of rank 1. */
 sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout);
 /* i32 [batch][panels * width]: `factor` times the sum of each column, wrapping. */

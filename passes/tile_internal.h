@@ -216,7 +216,7 @@ bool tile_proves_inside(tile_kernel *k, sl_expr index, sl_expr dim, const sl_exp
 bool tile_is_finite(const sl_value *tensor);
 
 /* Constants packed so far, so that a weight used twice in one way is packed once. */
-typedef struct tile_packed { sl_attr source, packed; uint64_t layout; } tile_packed;
+typedef struct tile_packed { sl_attr source, packed; uint64_t layout; bool whole; } tile_packed;    /* whole: for slices that share it */
 typedef struct tile_cache { SL_VEC(tile_packed) packed; } tile_cache;
 
 /* A group's nests and what it yields. */

@@ -92,6 +92,29 @@ def case_format(bench):
         bench.run("compile", m, "--format", format, code=MODEL, says="m.json")
 
 
+def case_constant(bench):
+    m = "two.json"
+    route = {"op": "Route", "domain": "sluice", "name": "sides", "inputs": ["keys", "x"], "outputs": ["y"], "attributes": {"branches": {"graphs": [
+        {"inputs": [{"name": "r"}], "nodes": [node("MatMul", ["r", "w"], ["o"])], "outputs": ["o"]},
+        {"inputs": [{"name": "r"}], "nodes": [node("Neg", ["r"], ["o"])], "outputs": ["o"]}]}}}
+    whole = {"format": "sluice-graph", "version": 1, "opset": 21, "inputs": [{"name": "keys", "type": "i64", "shape": [2]}, {"name": "x", "type": "f32", "shape": [2, 2]}], "outputs": ["y"],
+             "initializers": {"w": {"type": "f32", "data": [[1, 2], [3, 4]]}}, "nodes": [route]}
+    bench.write(m, json.dumps(whole))
+    bench.write("x.npy", npy([2, 2], [1, 2, 3, 4]))
+    bench.write("keys.npy", npy([2], [1, 0], "i8"))
+    bench.run("run", m, "--input", "keys=keys.npy", "--input", "x=x.npy", "--report", stdout=["y: f32[2, 2] = -1 -2 15 22", "node 'sides' (Route), branch 0"])
+    for value in ["[1,0]", "<2>[1, 0]", "keys.npy"]:
+        assert "branch 0" not in bench.run("run", m, "--constant", "keys=" + value, "--input", "x=x.npy", "--report", stdout="y: f32[2, 2] = -1 -2 15 22").out
+    bench.run("run", m, "--constant", "keys=1", "--input", "x=x.npy", code=USAGE, says="1 values do not fit input 'keys'")
+    assert "contract" not in bench.run("compile", m, "--constant", "keys=[1,1]", "--emit=ir", stdout="core.func @main").out
+    bench.run("run", m, "--constant", "frob=1", "--input", "x=x.npy", code=USAGE, says="no tensor input 'frob'")
+    for wrong in ["keys", "=1", "keys="]:
+        bench.run("compile", m, "--constant", wrong, code=USAGE, says="is no constant")
+    for wrong in ["<2[1,0]", "<2>", "<x>[1,0]", "<3>[1,0]", "<2>[1,0"]:
+        bench.run("compile", m, "--constant", "keys=" + wrong, code=USAGE, says="'keys=" + wrong)
+    bench.run("compile", m, "--constant", "keys=missing.npy", code=SYSTEM, says="missing.npy")
+
+
 def case_shape(bench):
     m = model(bench)
     for shape in ["n=8", "x=8,4", "x=8,?"]:

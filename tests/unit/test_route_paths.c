@@ -262,10 +262,228 @@ static void test_sorted(void) {
     model_free(&full);
 }
 
+/* ---- nested slices share one packing: what the program holds of weights with a name, packed or not ---- */
+
+typedef struct held { const char *name; sl_attr data[64]; int count; int64_t bytes; } held;
+
+static bool count_held(void *self, sl_op *op) {
+    held *h = self;
+    if (sl_op_get_kind(op) != SL_OP_core_constant) return true;
+    const char *name = sl_value_name(sl_op_result(op, 0));
+    sl_attr data = sl_op_attr(op, "value");
+    if (!name || strncmp(name, h->name, strlen(h->name)) || sl_attr_data_is_splat(data)) return true;
+    for (int i = 0; i < h->count; i++)
+        if (h->data[i] == data) return true;
+    if (h->count < 64) h->data[h->count++] = data;
+    h->bytes += sl_attr_data_size(data);
+    return true;
+}
+
+static held constants_named(const route_run *run, const char *name) {
+    held h = {.name = name};
+    sl_compilation c;
+    sluice_compile_options options;
+    sluice_compile_options_init(&options);
+    sl_status status = sl_compilation_begin(&c, run->context, &options);
+    if (!status) {
+        status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
+        if (!status) status = sl_compilation_lower(&c);
+        if (!status) sl_op_walk(sl_module_op(c.module), count_held, &h);
+        sl_compilation_end(&c);
+    }
+    CHECK(!status);
+    sl_status_free(status);
+    return h;
+}
+
+/* ---- Once-for-All: three stages of up to four blocks (1x1 to 3, 4 or 6 times the channels, a depthwise 3x3, 5x5 or 7x7, 1x1 back); eight sub-networks of one set of weights. The id as an input: eight
+ * specialized bodies; as a constant: one. Products are written over channels-last rows, as 1x1 convolutions are ---- */
+
+enum { OFA_BLOCKS = 12, OFA_CHANNELS = 16, OFA_WIDEST = 96, OFA_LARGEST = 7 };
+
+static const struct { int depth[3], ratio, kernel; } ofa_ids[8] = {{{2, 2, 2}, 3, 3}, {{4, 2, 3}, 4, 3}, {{3, 3, 3}, 6, 5}, {{4, 4, 4}, 6, 7}, {{2, 3, 4}, 3, 5}, {{4, 4, 2}, 4, 7}, {{2, 2, 4}, 6, 3}, {{3, 4, 3}, 4, 5}};
+
+/* The first `size` elements from `from` on, per dim, of the weight that all of `full` would be: alone when it is exported by itself. */
+static void add_part(route_model *m, const char *name, int rank, const int *full, const int *from, const int *size, uint64_t seed, bool store) {
+    uint64_t state = seed * 77 + 5;
+    int total = 1, written = 0;
+    char shape[64] = "";
+    for (int d = 0; d < rank; d++) total *= full[d], snprintf(shape + strlen(shape), 16, "%s%d", d ? ", " : "", store ? full[d] : size[d]);
+    next_entry(&m->weights);
+    put(&m->weights, "'%s': {'type': 'f32', 'shape': [%s], 'data': [", name, shape);
+    for (int i = 0; i < total; i++) {
+        bool inside = true;
+        float number = small_number(&state) / 2;
+        for (int d = rank - 1, rest = i; d >= 0; rest /= full[d], d--) inside &= rest % full[d] >= from[d] && rest % full[d] < from[d] + size[d];
+        if (!inside && !store) continue;
+        if (inside) put(&m->weights, "%s%g", written++ ? "," : "", (double)number);
+        else put(&m->weights, "%s'nan'", written++ ? "," : "");
+    }
+    put(&m->weights, "]}");
+}
+
+/* Weights of all blocks; with id >= 0 what that sub-network does not need is NaN (store) or left out. */
+static void ofa_weights(route_model *m, int id, bool store) {
+    for (int b = 0; b < OFA_BLOCKS; b++) {
+        bool used = id < 0 || b % 4 < ofa_ids[id].depth[b / 4];
+        int width = id < 0 ? OFA_WIDEST : ofa_ids[id].ratio * OFA_CHANNELS, kernel = id < 0 ? OFA_LARGEST : ofa_ids[id].kernel, edge = (OFA_LARGEST - kernel) / 2;
+        if (!used && !store) continue;
+        if (!used) width = 0;
+        add_part(m, name_of("expand%d", b, 0), 2, (const int[]){OFA_CHANNELS, OFA_WIDEST}, (const int[]){0, 0}, (const int[]){OFA_CHANNELS, width}, (uint64_t)b * 3, store);
+        add_part(m, name_of("project%d", b, 0), 2, (const int[]){OFA_WIDEST, OFA_CHANNELS}, (const int[]){0, 0}, (const int[]){width, OFA_CHANNELS}, (uint64_t)b * 3 + 1, store);
+        add_part(m, name_of("window%d", b, 0), 4, (const int[]){OFA_WIDEST, 1, OFA_LARGEST, OFA_LARGEST}, (const int[]){0, 0, edge, edge}, (const int[]){width, 1, kernel, kernel}, (uint64_t)b * 3 + 2, store);
+    }
+}
+
+static int64_t ofa_network(route_text *t, int id, bool sliced, char *last, size_t size) {
+    int side = 8, width = ofa_ids[id].ratio * OFA_CHANNELS, kernel = ofa_ids[id].kernel;
+    int64_t work = 0;
+    snprintf(last, size, "x");
+    for (int b = 0; b < OFA_BLOCKS; b++) {
+        if (b % 4 >= ofa_ids[id].depth[b / 4]) continue;
+        int stride = b && b % 4 == 0 ? 2 : 1, pixels = side * side;
+        if (sliced) {
+            say(t, "e%d = Slice expand%d from to%d channels", b, b, width), say(t, "p%d = Slice project%d from to%d lines", b, b, width);
+            say(t, "w%d = Slice window%d edge%d edges%d window_axes", b, b, kernel, width * 10 + kernel);
+        } else {
+            say(t, "e%d = Identity expand%d", b, b), say(t, "p%d = Identity project%d", b, b), say(t, "w%d = Identity window%d", b, b);
+        }
+        say(t, "h%d = MatMul %s e%d", b, last, b), say(t, "a%d = Relu h%d", b, b), say(t, "n%d = Transpose a%d | 'perm': [0, 3, 1, 2]", b, b);
+        say(t, "d%d = Conv n%d w%d | 'group': %d, 'pads': [%d, %d, %d, %d], 'strides': [%d, %d]", b, b, b, width, kernel / 2, kernel / 2, kernel / 2, kernel / 2, stride, stride);
+        say(t, "f%d = Relu d%d", b, b), say(t, "c%d = Transpose f%d | 'perm': [0, 2, 3, 1]", b, b), say(t, "o%d = MatMul c%d p%d", b, b, b);
+        if (stride == 1) say(t, "x%d = Add %s o%d", b, last, b);
+        else say(t, "x%d = Identity o%d", b, b);
+        snprintf(last, size, "x%d", b);
+        side /= stride;
+        work += (int64_t)pixels * OFA_CHANNELS * width + (int64_t)side * side * width * (kernel * kernel + OFA_CHANNELS);
+    }
+    return work;
+}
+
+static void ofa_positions(route_model *m) {
+    add_constant(m, "from", "i64", "[0]"), add_constant(m, "channels", "i64", "[1]"), add_constant(m, "lines", "i64", "[0]"), add_constant(m, "window_axes", "i64", "[0, 2, 3]");
+    for (int ratio = 3; ratio <= 6; ratio++) {
+        char list[32];
+        snprintf(list, sizeof list, "[%d]", ratio * OFA_CHANNELS), add_constant(m, name_of("to%d", ratio * OFA_CHANNELS, 0), "i64", list);
+        for (int kernel = 3; kernel <= 7; kernel += 2) {
+            int edge = (OFA_LARGEST - kernel) / 2;
+            snprintf(list, sizeof list, "[%d, %d, %d]", ratio * OFA_CHANNELS, edge + kernel, edge + kernel), add_constant(m, name_of("edges%d", ratio * OFA_CHANNELS * 10 + kernel, 0), "i64", list);
+            if (ratio == 3) snprintf(list, sizeof list, "[0, %d, %d]", edge, edge), add_constant(m, name_of("edge%d", kernel, 0), "i64", list);
+        }
+    }
+}
+
+static void test_once_for_all(void) {
+    enum { PIXELS = 64 };
+    int64_t id, work[8];
+    float x[PIXELS * OFA_CHANNELS], alone[8][4 * OFA_CHANNELS];
+    char last[16];
+    fill_rows(x, PIXELS * OFA_CHANNELS, 9);
+    for (int i = 0; i < PIXELS * OFA_CHANNELS; i++) x[i] /= 4;
+    route_value values[] = {{"id", 'i', 0, {0}, &id}, {"x", 'f', 4, {1, 8, 8, OFA_CHANNELS}, x}};
+    for (int i = 0; i < 8; i++) {    /* each exported by itself */
+        route_model m = {0};
+        route_run run;
+        add_input(&m, "x", "f32", "1, 8, 8, 16");
+        ofa_weights(&m, i, false);
+        work[i] = ofa_network(&m.nodes, i, false, last, sizeof last);
+        say(&m.nodes, "y = Identity %s", last);
+        run_open(&run, model_text(&m, "'y'"), 2);
+        check_close(&run, values + 1, 1, 1e-5);
+        CHECK_INT(products(&run, false), work[i]);
+        CHECK_INT(output_count(&run), 4 * OFA_CHANNELS);
+        memcpy(alone[i], run.output.data, sizeof alone[i]);
+        run_close(&run);
+        model_free(&m);
+    }
+    for (int poisoned = -1; poisoned < 8; poisoned += poisoned < 0 ? 4 : 8) {    /* one store for all; what a sub-network does not use is NaN */
+        route_model m = {0};
+        route_run run;
+        route_text *t = &m.nodes;
+        add_input(&m, "id", "i64", ""), add_input(&m, "x", "f32", "1, 8, 8, 16");
+        ofa_positions(&m), ofa_weights(&m, poisoned, true);
+        for (int i = 0; i < 7; i++) {
+            add_constant(&m, name_of("id%d", i, 0), "i64", name_of("%d", i, 0));
+            say(t, "is%d = Equal id id%d", i, i);
+            open_if(t, name_of("is%d", i, 0), i ? name_of("y%d", i, 0) : "y");
+            ofa_network(t, i, true, last, sizeof last);
+            else_if(t, last);
+        }
+        ofa_network(t, 7, true, last, sizeof last);
+        for (int i = 6; i >= 0; i--) close_if(t, i == 6 ? last : name_of("y%d", i + 1, 0));
+        run_open(&run, model_text(&m, "'y'"), 2);
+        for (id = poisoned < 0 ? 0 : poisoned; id < (poisoned < 0 ? 8 : poisoned + 1); id++) {
+            check_close(&run, values, 2, 1e-5);
+            CHECK_INT(products(&run, false), work[id]);
+            for (int i = 0; i < 4 * OFA_CHANNELS; i++) CHECK(fabsf(((const float *)run.output.data)[i] - alone[id][i]) <= 1e-5f * (1 + fabsf(alone[id][i])));
+        }
+        if (poisoned < 0) {    /* eight networks, and each of the 1x1 weights is there once */
+            held expand = constants_named(&run, "expand"), project = constants_named(&run, "project");
+            CHECK_INT(expand.count, OFA_BLOCKS);
+            CHECK_INT(project.count, OFA_BLOCKS);
+            CHECK_INT(expand.bytes, OFA_BLOCKS * OFA_CHANNELS * OFA_WIDEST * 4);
+            CHECK(project.bytes <= 2 * OFA_BLOCKS * OFA_CHANNELS * OFA_WIDEST * 4);    /* 16 columns may be padded to a panel of 32 */
+        }
+        run_close(&run);
+        model_free(&m);
+    }
+    for (int i = 1; i < 8; i += 5) {    /* the id as a constant: that network and nothing else */
+        route_model m = {0};
+        route_run run;
+        add_input(&m, "x", "f32", "1, 8, 8, 16");
+        ofa_positions(&m), ofa_weights(&m, i, true);
+        ofa_network(&m.nodes, i, true, last, sizeof last);
+        say(&m.nodes, "y = Identity %s", last);
+        run_open(&run, model_text(&m, "'y'"), 2);
+        check_close(&run, values + 1, 1, 1e-5);
+        CHECK_INT(products(&run, true), work[i]);
+        run_close(&run);
+        model_free(&m);
+    }
+}
+
+/* ---- SortedNet's widths as constants: an If over four widths of one weight holds it once ---- */
+
+static void test_nested_widths(void) {
+    static const int widths[] = {64, 128, 192, 256};
+    int64_t size;
+    float x[ROWS * 64];
+    fill_rows(x, ROWS * 64, 6);
+    route_value values[] = {{"size", 'i', 0, {0}, &size}, {"x", 'f', 2, {ROWS, 64}, x}};
+    route_model m = {0};
+    route_run run;
+    route_text *t = &m.nodes;
+    add_input(&m, "size", "i64", ""), add_input(&m, "x", "f32", "'rows', 64"), add_weight(&m, "up", 64, 256, 1), add_weight(&m, "down", 256, 64, 2);
+    add_constant(&m, "from", "i64", "[0]"), add_constant(&m, "columns", "i64", "[1]"), add_constant(&m, "lines", "i64", "[0]");
+    for (int i = 0; i < 4; i++) {
+        char list[16];
+        snprintf(list, sizeof list, "[%d]", widths[i]), add_constant(&m, name_of("to%d", i, 0), "i64", list), add_constant(&m, name_of("n%d", i, 0), "i64", name_of("%d", i, 0));
+        if (i < 3) say(t, "is%d = Equal size n%d", i, i), open_if(t, name_of("is%d", i, 0), i ? name_of("y%d", i, 0) : "y");
+        say(t, "u = Slice up from to%d columns", i), say(t, "d = Slice down from to%d lines", i), say(t, "h = MatMul x u"), say(t, "a = Relu h"), say(t, "o = MatMul a d");
+        if (i < 3) else_if(t, "o");
+    }
+    close_if(t, "o"), close_if(t, "y2"), close_if(t, "y1");
+    run_open(&run, model_text(&m, "'y'"), 2);
+    for (size = 0; size < 4; size++) {
+        check_same(&run, values, 2);
+        CHECK_INT(products(&run, false), ROWS * 64 * widths[size] * 2);
+        CHECK_INT(weight_bytes(&run, false), 64 * widths[size] * 2 * 4);
+    }
+    held up = constants_named(&run, "up"), down = constants_named(&run, "down");
+    CHECK_INT(up.count, 1);
+    CHECK_INT(down.count, 1);
+    CHECK_INT(up.bytes, 64 * 256 * 4);
+    CHECK_INT(down.bytes, 64 * 256 * 4);
+    run_close(&run);
+    model_free(&m);
+}
+
 int main(void) {
     test_stitched(4, 5, (const int[]){0, 1, 2, 3, 4});
     test_stitched(6, 4, (const int[]){6, 2, 4, 0});
     test_gated_modules();
     test_sorted();
+    test_nested_widths();
+    test_once_for_all();
     return check_result();
 }

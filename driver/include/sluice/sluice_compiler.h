@@ -13,7 +13,8 @@ typedef struct sluice_compile_options {
     const char *format;           /* auto (default), json, onnx-json, onnx, sl (text IR) */
     const char *target;           /* host (default), x86-64, x86-64-v3, x86-64-v4, aarch64, or an LLVM CPU name with features */
     int32_t threads;              /* tune for so many; 0: the machine's */
-    const char *const *bindings;  /* "batch=8" (symbol) or "x=1,3,224,224" (input); NULL-terminated, may be NULL */
+    const char *const *bindings;  /* "batch=8" (symbol), "x=1,3,224,224" (input's shape), "gate=[0,1]" or "routes=<2,4>[...]" (input
+                                     fixed to a constant: what depends on it is decided when compiling); NULL-terminated, may be NULL */
     const char *cache_dir;        /* cache of programs and kernels; NULL: none; "default": $XDG_CACHE_HOME/sluice or ~/.cache/sluice */
     int64_t cache_limit;          /* bytes that the cache may take; the least recently used goes first. 0: 8 GiB */
     const char *pipeline;         /* passes; NULL: the default pipeline */
