@@ -208,6 +208,21 @@ static uint64_t mix(uint64_t hash, const void *pointer) {
     return (hash ^ (bits >> 4)) * UINT64_C(0x9E3779B97F4A7C15) + (hash >> 29);
 }
 
+/* Small data is compared by what it holds: the zero of every Relu is an attribute of its own. */
+static bool is_small_data(sl_attr attr) {
+    return sl_attr_get_kind(attr) == SL_ATTR_DATA && !sl_attr_data_is_splat(attr) && sl_attr_data_size(attr) <= 64 && sl_type_element(sl_attr_get_type(attr)) != SL_ELEMENT_str;
+}
+
+static uint64_t mix_attr(uint64_t hash, sl_attr attr) {
+    if (!is_small_data(attr)) return mix(hash, attr);
+    return sl_hash_bytes(sl_attr_data_bytes(attr), (size_t)sl_attr_data_size(attr), mix(hash, sl_attr_get_type(attr)));
+}
+
+static bool same_attr(sl_attr a, sl_attr b) {
+    if (a == b) return true;
+    return is_small_data(a) && is_small_data(b) && sl_attr_get_type(a) == sl_attr_get_type(b) && memcmp(sl_attr_data_bytes(a), sl_attr_data_bytes(b), (size_t)sl_attr_data_size(a)) == 0;
+}
+
 static uint64_t hash_op(const sl_op *op) {
     uint64_t hash = (uint64_t)sl_op_get_kind(op) * UINT64_C(0x9E3779B97F4A7C15), operands = 0;
     bool commutes = sl_op_has_trait(op, SL_TRAIT_COMMUTATIVE);
@@ -216,7 +231,7 @@ static uint64_t hash_op(const sl_op *op) {
     hash ^= operands;
     for (int i = 0; i < sl_op_attr_count(op); i++) {
         const char *name;
-        hash = mix(hash, sl_op_attr_at(op, i, &name));
+        hash = mix_attr(hash, sl_op_attr_at(op, i, &name));
     }
     for (int i = 0; i < sl_op_result_count(op); i++) hash = mix(hash, sl_value_type(sl_op_result(op, i)));
     return hash;
@@ -230,7 +245,7 @@ static bool same_op(const sl_op *a, const sl_op *b) {
     if (!same && !(swapped && sl_op_operand(a, 0) == sl_op_operand(b, 1) && sl_op_operand(a, 1) == sl_op_operand(b, 0))) return false;
     for (int i = 0; i < sl_op_attr_count(a); i++) {
         const char *left, *right;
-        if (sl_op_attr_at(a, i, &left) != sl_op_attr_at(b, i, &right) || strcmp(left, right) != 0) return false;
+        if (!same_attr(sl_op_attr_at(a, i, &left), sl_op_attr_at(b, i, &right)) || strcmp(left, right) != 0) return false;
     }
     for (int i = 0; i < sl_op_result_count(a); i++)
         if (sl_value_type(sl_op_result(a, i)) != sl_value_type(sl_op_result(b, i))) return false;

@@ -104,6 +104,82 @@ static void test_bits(void) {
     model_free(&m);
 }
 
+/* ---- the other kinds: a width that is an input, overlapping slices of one weight in branches, entries that skipped rows owe, rounds of a loop; all in one row of output ---- */
+
+enum { KINDS_WIDTH = 4 * WIDTH };
+
+static const char *build_kinds(route_model *m) {
+    route_text *t = &m->nodes;
+    add_input(m, "keys", "i64", "'rows'"), add_input(m, "width", "i64", "1"), add_input(m, "x", "f32", "'rows', 24");
+    add_constant(m, "from", "i64", "[0]"), add_constant(m, "columns", "i64", "[1]"), add_constant(m, "lines", "i64", "[0]"), add_constant(m, "to16", "i64", "[16]"), add_constant(m, "to33", "i64", "[33]");
+    add_constant(m, "none", "i64", "-1"), add_constant(m, "zero", "i64", "0"), add_constant(m, "one", "i64", "1"), add_constant(m, "rounds", "i64", "3");
+    add_odd(m, "up", WIDTH, 40, 1), add_odd(m, "down", 40, WIDTH, 2), add_odd(m, "entry", WIDTH, WIDTH, 3), add_odd(m, "rest", WIDTH, WIDTH, 4), add_odd(m, "again", WIDTH, WIDTH, 5);
+    say(t, "u = Slice up from width columns"), say(t, "d = Slice down from width lines"), say(t, "h = MatMul x u"), say(t, "a = Relu h"), say(t, "wide = MatMul a d");
+    say(t, "two = Min keys one"), say(t, "side = Max two zero");
+    open_route(t, "slices", "'side', 'x'", "sliced");
+    for (int i = 0; i < 2; i++) {
+        open_body(t, "{'name': 'r'}");
+        say(t, "su = Slice up from to%d columns", i ? 33 : 16), say(t, "sd = Slice down from to%d lines", i ? 33 : 16), say(t, "sh = MatMul r su"), say(t, "sa = Tanh sh"), say(t, "so = MatMul sa sd");
+        close_body(t, "'so'");
+    }
+    close_route(t, NULL);
+    say(t, "here = Min keys zero");
+    open_route(t, "layer", "'here', 'x'", "left', 'owed");
+    open_body(t, "{'name': 'r'}"), say(t, "e = MatMul r entry"), say(t, "b = MatMul e rest"), say(t, "o = Tanh b"), close_body(t, "'o', 'e'");
+    close_route(t, "'state': ['', 'copy']");
+    next_entry(t);
+    put(t, "{'op': 'Loop', 'inputs': ['rounds', '', 'x'], 'outputs': ['looped'], 'attributes': {'body': {'inputs': [{'name': 'i'}, {'name': 'c'}, {'name': 'v'}], 'nodes': [");
+    say(t, "more = Greater keys i"), say(t, "turn = Where more zero none");
+    open_route(t, "round", "'turn', 'v', 'v'", "vn");
+    open_body(t, "{'name': 'r'}"), say(t, "g = MatMul r again"), say(t, "p = Softmax g | 'axis': -1"), close_body(t, "'p'");
+    close_route(t, "'merge': 'keep'");
+    say(t, "go = Identity c");
+    put(t, "], 'outputs': ['go', 'vn']}}}");
+    say(t, "sum = Add left looped"), say(t, "y = Concat wide sliced owed sum | 'axis': 1");
+    return model_text(m, "'y'");
+}
+
+static sluice_code run_kinds(route_run *run, const int64_t *keys, int64_t width, const float *x, int count) {
+    route_value values[] = {{"keys", 'i', 1, {count}, (void *)(uintptr_t)keys}, {"width", 'i', 1, {1}, &width}, {"x", 'f', 2, {count, WIDTH}, (void *)(uintptr_t)x}};
+    return run_once(run, values, 3);
+}
+
+static void test_kinds(void) {
+    route_model m = {0};
+    route_run run, threaded;
+    static float x[ROWS][WIDTH], shuffled[ROWS][WIDTH], whole[ROWS][KINDS_WIDTH];
+    int64_t keys[ROWS], shuffled_keys[ROWS];
+    uint64_t seed = 77;
+    for (int r = 0; r < ROWS; r++) {
+        keys[r] = (int64_t)((seed = seed * 6364136223846793005u + 1) >> 40) % 5 - 1;
+        for (int c = 0; c < WIDTH; c++) x[r][c] = odd_number(&seed);
+    }
+    const char *text = build_kinds(&m);
+    run_open(&run, text, 1);
+    run_open(&threaded, text, 2);
+    for (int64_t width = 7; width <= 40; width += 11) {
+        CHECK_INT(run_kinds(&run, keys, width, x[0], ROWS), SLUICE_OK);
+        CHECK_INT(output_count(&run), ROWS * KINDS_WIDTH);
+        memcpy(whole, run.output.data, sizeof whole);
+        for (int r = 0; r < ROWS; r++) {
+            CHECK_INT(run_kinds(&run, keys + r, width, x[r], 1), SLUICE_OK);
+            CHECK(memcmp(run.output.data, whole[r], sizeof whole[r]) == 0);
+        }
+        for (int shift = 1; shift < ROWS; shift += 9) {
+            for (int r = 0; r < ROWS; r++) {
+                int from = (r * (shift + 1)) % ROWS;
+                shuffled_keys[r] = keys[from];
+                memcpy(shuffled[r], x[from], sizeof x[0]);
+            }
+            CHECK_INT(run_kinds(&threaded, shuffled_keys, width, shuffled[0], ROWS), SLUICE_OK);
+            for (int r = 0; r < ROWS; r++) CHECK(memcmp((float *)threaded.output.data + r * KINDS_WIDTH, whole[(r * (shift + 1)) % ROWS], sizeof whole[0]) == 0);
+        }
+    }
+    run_close(&threaded);
+    run_close(&run);
+    model_free(&m);
+}
+
 static void test_bad_key(void) {
     route_model m = {0};
     route_run run;
@@ -160,6 +236,7 @@ static void test_no_allocations(void) {
 
 int main(void) {
     test_bits();
+    test_kinds();
     test_bad_key();
     test_no_allocations();
     return check_result();
