@@ -33,7 +33,7 @@ typedef enum sl_fact_kind {
     SL_FACT_EXPERT,     /* the number of the expert */
     SL_FACT_KEY,        /* keys[row, choice] */
     SL_FACT_PICK,       /* `outside` unless keys[row, choice] is `expert` (with any_choice: for any choice); then `inside` where that is known */
-    SL_FACT_MASK,       /* made to be `outside` for some rows; which ones is found out when running */
+    SL_FACT_MASK,       /* made to be `outside` for some rows; which ones is found out when running. With `keys` also these numbers */
 } sl_fact_kind;
 
 typedef struct sl_fact {
@@ -59,7 +59,7 @@ enum { SL_SIDE_EVERY = -1 };        /* of all branches: what has an axis of expe
 
 /* A value that bodies end in, as operand `operand` of `user`. `side`: its branch, or SL_SIDE_EVERY with `experts` the axis of experts. */
 typedef struct sl_body_root { sl_op *user; int operand, side, rows, experts; } sl_body_root;
-typedef struct sl_member { sl_op *op; int side, rows, experts; } sl_member;
+typedef struct sl_member { sl_op *op; int side, rows, experts, uniform; } sl_member;    /* uniform: as a need: the axis of rows along which the value is the same, 0 for none, else plus one */
 /* A value that stands for rows of `source`, along `axis` of it. */
 typedef struct sl_row_source { sl_value *value, *source; int axis; } sl_row_source;
 typedef struct sl_row_tensor { sl_value *value; int axis, experts; int64_t expert; sl_value *packed; } sl_row_tensor;
@@ -119,5 +119,6 @@ bool sl_recover_select(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_dense(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_loop(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_gathered(sl_pass_context *pass, sl_op *op, bool *failed);
+bool sl_recover_onehot(sl_pass_context *pass, sl_op *op, bool *failed);
 
 #endif

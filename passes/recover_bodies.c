@@ -67,6 +67,23 @@ static int stack_axis(const sl_bodies *bodies, const sl_value *value) {
     return -1;
 }
 
+/* Whether a constant is the same all along an axis: a bias that was repeated when compiling. */
+static bool is_uniform_constant(const sl_value *value, int axis) {
+    sl_attr data = sl_value_constant(value);
+    sl_type type = sl_value_type(value);
+    int64_t inner = 1, outer = 1, dim = sl_type_static_dim(type, axis);
+    if (!data || dim < 1 || sl_element_bits(sl_type_element(type)) < 8) return false;
+    if (sl_attr_data_is_splat(data)) return true;
+    for (int d = 0; d < sl_type_rank(type); d++)
+        if (d != axis) *(d < axis ? &outer : &inner) *= sl_type_static_dim(type, d);
+    const char *bytes = sl_attr_data_bytes(data);
+    size_t block = (size_t)inner * (size_t)sl_element_bits(sl_type_element(type)) / 8;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 1; i < dim; i++)
+            if (memcmp(bytes + (size_t)(o * dim) * block, bytes + (size_t)(o * dim + i) * block, block) != 0) return false;
+    return true;
+}
+
 /* Which ops depend on stacks: only those are different from branch to branch. */
 static void mark_by_branch(sl_bodies *bodies, sl_op *last) {
     if (!bodies->stacks.count) return;
@@ -90,7 +107,7 @@ static bool is_stack(const sl_bodies *bodies, const sl_op *op, int experts) {
 
 /* What `member` needs of its operand. */
 static sl_member demand(const sl_bodies *bodies, const sl_member *member, int operand) {
-    sl_member need = {member->op, member->side, SL_AXIS_WHOLE, SL_AXIS_WHOLE};
+    sl_member need = {member->op, member->side, SL_AXIS_WHOLE, SL_AXIS_WHOLE, 0};
     if (is_stack(bodies, member->op, member->experts)) {
         need.side = operand;
         need.rows = member->rows;
@@ -98,9 +115,10 @@ static sl_member demand(const sl_bodies *bodies, const sl_member *member, int op
     }
     if (member->rows >= 0) need.rows = sl_recover_axis(member->op, operand, member->rows);
     if (need.rows >= 0 && stack_axis(bodies, sl_op_operand(member->op, operand)) == need.rows) {
-        need.experts = need.rows, need.rows = SL_AXIS_WHOLE;
+        need.experts = need.rows, need.uniform = need.rows + 1, need.rows = SL_AXIS_WHOLE;
         return need;
     }
+    if (need.rows >= 0 && is_uniform_constant(sl_op_operand(member->op, operand), need.rows)) need.uniform = need.rows + 1, need.rows = SL_AXIS_WHOLE;
     if (member->experts >= 0) need.experts = sl_recover_axis(member->op, operand, member->experts);
     return need;
 }
@@ -119,7 +137,7 @@ static bool needed(sl_bodies *bodies, sl_op *op, sl_member *need) {
         if (member) found = demand(bodies, member, sl_use_index(use)), hit = true;
         for (size_t i = 0; i < bodies->roots.count && !hit; i++) {
             const sl_body_root *root = &bodies->roots.data[i];
-            if (root->user == user && root->operand == sl_use_index(use)) found = (sl_member){user, root->side, root->rows, root->experts}, hit = true;
+            if (root->user == user && root->operand == sl_use_index(use)) found = (sl_member){user, root->side, root->rows, root->experts, 0}, hit = true;
         }
         if (bodies->loosely) found.rows = 0;
         if (!hit || (found.rows < 0 && found.experts < 0) || (any && !same_demand(&found, need))) return false;
@@ -181,7 +199,7 @@ bool sl_bodies_gather(sl_bodies *bodies, sl_op *last) {
     }
     for (size_t i = 0; i < bodies->roots.count && !bodies->loosely; i++) {
         const sl_body_root *root = &bodies->roots.data[i];
-        sl_member need = {root->user, root->side, root->rows, root->experts};
+        sl_member need = {root->user, root->side, root->rows, root->experts, 0};
         if (!add_entering(bodies, sl_op_operand(root->user, root->operand), &need)) return false;
     }
     for (size_t i = bodies->members.count; i-- > 0 && !bodies->loosely;)
@@ -286,8 +304,12 @@ static sl_value *fetch(cloning *c, sl_value *value, const sl_member *need) {
             if (t->value == from && t->axis == axis && t->experts == experts && t->expert == (experts >= 0 ? c->branch : 0)) return argument(c, i);
         }
     }
-    if (need->experts < 0) return value;
     sl_builder outside = sl_builder_before(c->anchor);
+    if (need->uniform && stack_axis(c->bodies, value) < 0) {
+        sl_value *once = sl_recover_slice(&outside, value, need->uniform - 1, 0);
+        return need->experts < 0 ? once : sl_recover_slice(&outside, once, need->experts - (need->experts > need->uniform - 1), c->branch);
+    }
+    if (need->experts < 0) return value;
     const sl_row_source *stack = stack_of(c->bodies, value);
     if (stack) {    /* its slice, with the dims that the gathered ones have */
         sl_type type = project(c, sl_value_type(value), -1, stack->axis);
@@ -414,17 +436,19 @@ static sl_value *clone(cloning *c, const sl_member *member) {
         sl_member need = demand(c->bodies, member, i);
         operands[i] = fetch(c, sl_op_operand(op, i), &need);
         flow[i] = need.experts;
-        int rows = member->rows < 0 ? -1 : sl_recover_axis(op, i, member->rows);
-        if (rows < 0 || need.rows >= 0 || stack_axis(c->bodies, sl_op_operand(op, i)) != rows) continue;
-        if (sl_op_get_kind(op) == SL_OP_tensor_contract && sl_recover_axis(op, 1 - i, member->rows) >= 0 && stack_axis(c->bodies, sl_op_operand(op, 1 - i)) < 0) stack = i;
+        int rows = need.uniform - 1;
+        if (rows < 0) continue;
+        bool stacked = stack_axis(c->bodies, sl_op_operand(op, i)) >= 0;
+        if (sl_op_get_kind(op) == SL_OP_tensor_contract && stacked && sl_recover_axis(op, 1 - i, member->rows) >= 0 && stack_axis(c->bodies, sl_op_operand(op, 1 - i)) < 0) stack = i;
         else {    /* the same for every row */
-            sl_type spread = project(c, sl_value_type(sl_op_operand(op, i)), rows, -1);
+            int experts = stacked ? -1 : need.experts, at = rows - (experts >= 0 && experts < rows);
+            sl_type spread = project(c, sl_value_type(sl_op_operand(op, i)), rows, experts);
             sl_expr dims[SL_MAX_RANK];
-            for (int d = 0; d < sl_type_rank(spread); d++) dims[d] = d == rows ? sl_expr_const(c->bodies->c, 1) : sl_type_dim(spread, d);
+            for (int d = 0; d < sl_type_rank(spread); d++) dims[d] = d == at ? sl_expr_const(c->bodies->c, 1) : sl_type_dim(spread, d);
             operands[i] = sl_recover_reshape(c->b, operands[i], sl_type_with_dims(c->bodies->c, spread, sl_type_rank(spread), dims));
             operands[i] = sl_recover_op(c->b, SL_OP_tensor_broadcast, 1, &operands[i], spread, 0, NULL);
         }
-        flow[i] = -1;
+        if (stacked) flow[i] = -1;
     }
     if (stack >= 0) {
         sl_member need = demand(c->bodies, member, 1 - stack);
@@ -471,7 +495,7 @@ static void build_body(sl_bodies *bodies, sl_op *made, sl_op *anchor, int branch
     for (size_t i = 0; i < bodies->roots.count; i++) {
         const sl_body_root *root = &bodies->roots.data[i];
         if (root->side != SL_SIDE_EVERY && root->side != branch) continue;
-        sl_member need = {root->user, root->side, root->rows, root->experts};
+        sl_member need = {root->user, root->side, root->rows, root->experts, 0};
         sl_value *value = fetch(&c, sl_op_operand(root->user, root->operand), &need);
         value = sl_recover_lead(&b, value, root->rows - (root->experts >= 0 && root->experts < root->rows));
         sl_expr dims[SL_MAX_RANK];

@@ -99,6 +99,8 @@ static sl_fact pick(const sl_fact *key, int64_t expert, double outside, double i
 static sl_fact combine(const sl_op *op, sl_fact x, sl_fact y) {
     double outside, inside;
     bool is_cmp = sl_op_get_kind(op) == SL_OP_arith_cmp;
+    if (is_cmp && x.kind == SL_FACT_MASK && x.keys) x.kind = SL_FACT_KEY;
+    if (is_cmp && y.kind == SL_FACT_MASK && y.keys) y.kind = SL_FACT_KEY;
     if (is_cmp && (x.kind == SL_FACT_KEY || y.kind == SL_FACT_KEY)) {
         const char *predicate = sl_op_string(op, "predicate", "");
         sl_fact *key = x.kind == SL_FACT_KEY ? &x : &y, *other = x.kind == SL_FACT_KEY ? &y : &x;
@@ -407,6 +409,11 @@ static sl_fact ask_op(asking *a, sl_value *value, const sl_index *index) {
     return unknown();
 }
 
+static bool moves(const sl_op *op) {
+    sl_op_kind kind = sl_op_get_kind(op);
+    return kind == SL_OP_tensor_reshape || kind == SL_OP_tensor_broadcast || kind == SL_OP_tensor_transpose || kind == SL_OP_tensor_slice || kind == SL_OP_tensor_take;
+}
+
 static sl_fact ask(asking *a, sl_value *value, const sl_index *index) {
     sl_type type = sl_value_type(value);
     if (++a->steps > MAX_STEPS || a->depth > MAX_DEPTH || !sl_type_is_tensor(type) || !sl_type_is_ranked(type)) return unknown();
@@ -414,6 +421,10 @@ static sl_fact ask(asking *a, sl_value *value, const sl_index *index) {
     a->depth++;
     sl_fact fact = sl_value_op(value) ? ask_op(a, value, index) : unknown();
     a->depth--;
+    if (fact.kind == SL_FACT_MASK && !moves(sl_value_op(value))) {    /* numbers that are 0 for some rows may be compared with, too */
+        sl_fact key = as_key(value, index);
+        fact.keys = key.keys, fact.keys_row = key.keys_row, fact.keys_choice = key.keys_choice, fact.any_choice = false;
+    }
     return fact.kind == SL_FACT_UNKNOWN ? as_key(value, index) : fact;
 }
 

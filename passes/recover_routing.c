@@ -12,7 +12,7 @@ typedef bool (*form)(sl_pass_context *pass, sl_op *op, bool *failed);
 static bool recover_op(sl_pass_context *pass, sl_op *op, bool *failed) {
     static const struct { sl_op_kind kind; form form; } forms[] = {
         {SL_OP_arith_select, sl_recover_select},
-        {SL_OP_arith_add, sl_recover_dense}, {SL_OP_arith_add, sl_recover_loop}, {SL_OP_tensor_reduce, sl_recover_dense}, {SL_OP_tensor_contract, sl_recover_dense}, {SL_OP_tensor_contract, sl_recover_gathered},
+        {SL_OP_arith_add, sl_recover_dense}, {SL_OP_arith_add, sl_recover_loop}, {SL_OP_tensor_reduce, sl_recover_dense}, {SL_OP_tensor_contract, sl_recover_dense}, {SL_OP_tensor_contract, sl_recover_gathered}, {SL_OP_tensor_contract, sl_recover_onehot},
         {SL_OP_tensor_scatter_nd, sl_recover_loop}, {SL_OP_tensor_scatter_elements, sl_recover_loop},
     };
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)

@@ -186,7 +186,115 @@ class LoopRows(Base):
         return y
 
 
-MODELS = [DenseSum, DenseStack, DenseEinsum, DenseBmm, DenseOneHot, DenseThreshold, DenseEqual, DenseSoftmax, BatchedEinsum, BatchedBmm, LoopIndexAdd, LoopPut, LoopSwitch, LoopRows]
+# ---- dispatch by one-hot products ----
+class OneHot(Batched):         # GShard's and DeepSpeed's top-1, with a capacity that drops tokens
+    picked, capacity = 1, 7
+
+    def combine(self, x):
+        p = torch.softmax(self.gate(x), -1)
+        m = F.one_hot(p.argmax(-1), E).to(x.dtype)
+        position = torch.cumsum(m, 0) * m - 1
+        kept = m * (position < self.capacity)
+        slot = F.one_hot((position * kept).sum(-1).long(), self.capacity).to(x.dtype)
+        return torch.einsum("s,se,sc->sec", (p * kept).sum(-1), kept, slot)
+
+    def bodies(self, slots):
+        h = F.relu(torch.einsum("ecm,emh->ech", slots, self.w1) + self.b1[:, None])
+        return torch.einsum("ech,ehm->ecm", h, self.w2) + self.b2[:, None]
+
+    def forward(self, x):
+        combine = self.combine(x)
+        slots = torch.einsum("sec,sm->ecm", (combine > 0).to(x.dtype), x)
+        return torch.einsum("sec,ecm->sm", combine, self.bodies(slots))
+
+    def rows(self, x):
+        counts = torch.bincount((x @ self.gate.weight.T).argmax(-1), minlength=E)
+        return counts.clamp(max=self.capacity).tolist()
+
+
+class OneHotMatMul(OneHot):    # slots as one axis
+    def forward(self, x):
+        combine = self.combine(x)
+        flat = combine.reshape(-1, E * self.capacity)
+        slots = torch.matmul((flat > 0).to(x.dtype).t(), x).reshape(E, self.capacity, D)
+        return torch.matmul(flat, self.bodies(slots).reshape(E * self.capacity, D))
+
+
+class OneHotTop2(OneHot):      # DeepSpeed's top-2: second choices come behind all first ones
+    capacity = 11
+
+    def combine(self, x):
+        logits = self.gate(x)
+        gates = torch.softmax(logits, -1)
+        mask1 = F.one_hot(gates.argmax(-1), E)
+        mask2 = F.one_hot(logits.masked_fill(mask1.bool(), float("-inf")).argmax(-1), E)
+        locations1 = torch.cumsum(mask1, 0) - 1
+        locations2 = torch.cumsum(mask2, 0) - 1 + torch.sum(mask1, 0, keepdim=True)
+        mask1 = mask1 * torch.lt(locations1, self.capacity)
+        mask2 = mask2 * torch.lt(locations2, self.capacity)
+        slot1, slot2 = torch.sum(locations1 * mask1, 1), torch.sum(locations2 * mask2, 1)
+        kept1, kept2 = mask1.to(x.dtype), mask2.to(x.dtype)
+        gate1, gate2 = torch.einsum("se,se->s", gates, kept1), torch.einsum("se,se->s", gates, kept2)
+        total = torch.clamp(gate1 + gate2, min=1e-7)
+        gate1, gate2 = torch.einsum("s,se->se", gate1 / total, kept1), torch.einsum("s,se->se", gate2 / total, kept2)
+        first = torch.einsum("se,sc->sec", gate1, F.one_hot(slot1, self.capacity).to(x.dtype))
+        return first + torch.einsum("se,sc->sec", gate2, F.one_hot(slot2, self.capacity).to(x.dtype))
+
+    def forward(self, x):
+        combine = self.combine(x)
+        slots = torch.einsum("sec,sm->ecm", combine.bool().to(x.dtype), x)
+        return torch.einsum("sec,ecm->sm", combine, self.bodies(slots))
+
+    def rows(self, x):
+        top = torch.topk(x @ self.gate.weight.T, 2, -1).indices
+        first, second = (torch.bincount(top[:, j], minlength=E) for j in range(2))
+        return (first.clamp(max=self.capacity) + torch.minimum(second, (self.capacity - first).clamp(min=0))).tolist()
+
+
+class DeepSpeed(nn.Module):    # DeepSpeed-MoE: 3 layers with 4, 4 and 8 experts, top-1 besides an always-on feed-forward module, 64 tokens; the last expert of each is empty
+    experts, tokens, products = (4, 4, 8), 64, 2
+
+    def __init__(self):
+        super().__init__()
+        self.gates = nn.ModuleList(nn.Linear(D, e) for e in self.experts)
+        self.fixed = nn.ModuleList(Expert() for _ in self.experts)
+        self.w1 = nn.ParameterList(torch.randn(e, D, H) * .2 for e in self.experts)
+        self.w2 = nn.ParameterList(torch.randn(e, H, D) * .2 for e in self.experts)
+        for gate in self.gates:
+            gate.bias.data[-1] = -100
+
+    def layer(self, n, x):
+        p = torch.softmax(self.gates[n](x), -1)
+        m = F.one_hot(p.argmax(-1), self.experts[n])
+        slot = F.one_hot(torch.sum((torch.cumsum(m, 0) - 1) * m, 1), self.tokens).to(x.dtype)
+        m = m.to(x.dtype)
+        combine = torch.einsum("se,sc->sec", (p * m).sum(1, keepdim=True) * m, slot)
+        slots = torch.einsum("sec,sm->ecm", combine.bool().to(x.dtype), x)
+        h = F.gelu(torch.einsum("ecm,emh->ech", slots, self.w1[n]))
+        return x + self.fixed[n](x) + torch.einsum("sec,ecm->sm", combine, torch.einsum("ech,ehm->ecm", h, self.w2[n]))
+
+    def forward(self, x):
+        for n in range(len(self.experts)):
+            x = self.layer(n, x)
+        return x
+
+    def rows(self, x):
+        counts = []
+        for n, e in enumerate(self.experts):
+            counts += torch.bincount(self.gates[n](x).argmax(-1), minlength=e).tolist()
+            x = self.layer(n, x)
+        return counts
+
+    def work(self, rows):
+        return self.tokens * D * sum(self.experts) + 2 * 2 * D * H * sum(rows)    # routed rows and the fixed modules: 64 a layer each
+
+    def poison(self):
+        for weights in (self.w1, self.w2):
+            for w in weights:
+                w.data[-1] = float("nan")
+
+
+MODELS = [OneHot, OneHotMatMul, OneHotTop2, DeepSpeed, DenseSum, DenseStack, DenseEinsum, DenseBmm, DenseOneHot, DenseThreshold, DenseEqual, DenseSoftmax, BatchedEinsum, BatchedBmm, LoopIndexAdd, LoopPut, LoopSwitch, LoopRows]
 
 
 # ---- transformers' own blocks, with weights gathered for each row ----
@@ -228,12 +336,14 @@ def export(model, x, path, dynamo):
 def make(name, build, cases):
     torch.manual_seed(0)
     model = build().eval()
-    gate = model.gate.weight.data
-    gate[E - 1] = 0
-    gate[E - 1, 0] = -100
-    x = torch.randn(T, D)
+    x = torch.randn(getattr(model, "tokens", T), D)
     x[:, 0] = 1
-    rows = torch.bincount(torch.topk(x @ gate.T, model.picked, -1).indices.flatten(), minlength=E).tolist()
+    if hasattr(model, "gate"):
+        gate = model.gate.weight.data
+        gate[E - 1] = 0
+        gate[E - 1, 0] = -100
+    with torch.no_grad():
+        rows = model.rows(x) if hasattr(model, "rows") else torch.bincount(torch.topk(x @ gate.T, model.picked, -1).indices.flatten(), minlength=E).tolist()
     if name.startswith("hf_"):
         x = x.reshape(2, T // 2, D)
     for exporter in ("dynamo", "legacy"):
@@ -248,7 +358,14 @@ def make(name, build, cases):
     for exporter in ("dynamo", "legacy"):
         export(model, x, os.path.join(FOLDER, f"{name}.{exporter}.onnx"), exporter == "dynamo")
     shared = T * (3 * D * H + D) if name == "hf_qwen2_moe" else 0
-    cases[name] = {"rows": rows, "multiply_adds": T * D * E + sum(rows) * model.products * D * H + shared}
+    cases[name] = {"rows": rows, "multiply_adds": model.work(rows) if hasattr(model, "work") else T * D * E + sum(rows) * model.products * D * H + shared}
+    if name == "OneHotTop2":    # its gates are small products, too
+        del cases[name]["multiply_adds"]
+    cases[name]["routed"] = sum(rows) * model.products * D * H
+    if hasattr(model, "capacity"):
+        cases[name]["gone"] = [f" x {E} x {model.capacity} x "]
+    if hasattr(model, "tokens"):
+        cases[name]["gone"] = [f" x {e} x {model.tokens} x " for e in model.experts]
 
 
 def main():
