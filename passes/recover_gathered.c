@@ -80,6 +80,7 @@ bool sl_recover_gathered(sl_pass_context *pass, sl_op *op, bool *failed) {
     int64_t experts = sl_type_static_dim(type_of(sl_op_operand(gather, 0)), 0);
     sl_type type = type_of(sl_op_result(op, 0));
     int axis = -1;
+    if (!sl_type_is_ranked(type)) return false;
     for (int d = 0; d < sl_type_rank(type) && axis < 0; d++)
         if (sl_recover_axis(op, 0, d) >= 0 && sl_recover_axis(op, 1, d) >= 0 && sl_type_dim(type, d) == rows) axis = d;
     if (axis < 0 || sl_expr_equals_const(rows, 1)) return false;

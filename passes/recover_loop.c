@@ -154,8 +154,8 @@ static bool find_gathered(const sl_op *op, gathered *g) {
     *g = (gathered){.source = x, .choice = -1};
     sl_index index[SL_MAX_RANK];
     if (kind == SL_OP_tensor_gather_nd) {
-        int64_t width = sl_type_static_dim(type, rank - 1);
-        if (rank != 2 || width < 1 || width > 2 || sl_op_int(op, "batch_dims", 0) != 0) return false;
+        int64_t width = rank == 2 ? sl_type_static_dim(type, 1) : -1;
+        if (width < 1 || width > 2 || sl_op_int(op, "batch_dims", 0) != 0) return false;
         for (int64_t k = 0; k < width; k++) {
             index[0] = (sl_index){SL_INDEX_ROW, 0}, index[1] = (sl_index){SL_INDEX_FIXED, k};
             if (!find_place(at, index, &p[k], 0) || !p[k].found || (k && p[k].found != p[0].found)) return false;
@@ -232,6 +232,7 @@ static bool read_step(sl_op *op, bool in_sum, step *s) {
     if ((!none && strcmp(reduction, "add") != 0) || (elements ? sl_op_int(op, "axis", 0) != 0 : rank != 2 || sl_type_static_dim(type, 1) != 1)) return false;
     sl_index index[SL_MAX_RANK];
     for (int d = 0; d < rank; d++) index[d] = (sl_index){d == 0 ? SL_INDEX_ROW : elements && !is_one(type, d) ? SL_INDEX_FREE : SL_INDEX_FIXED, 0};
+    if (elements && rank != sl_type_rank(whole)) return false;
     for (int d = 1; elements && d < rank; d++)
         if (sl_type_dim(type, d) != sl_type_dim(whole, d)) return false;
     place p;

@@ -33,6 +33,7 @@ typedef struct onehot {
 } onehot;
 
 static sl_type type_of(const sl_value *value) { return sl_value_type(value); }
+static bool is_ranked(const sl_value *value) { return sl_type_is_tensor(type_of(value)) && sl_type_is_ranked(type_of(value)); }
 static bool is_one(sl_type type, int axis) { return sl_expr_equals_const(sl_type_dim(type, axis), 1); }
 static sl_op_kind kind_of(const sl_value *value) { return sl_value_op(value) ? sl_op_get_kind(sl_value_op(value)) : SL_OP_COUNT; }
 
@@ -222,7 +223,7 @@ static bool read_position(const onehot *o, sl_value *value, const int *axis, con
         if (kind == SL_OP_arith_sub || found.before || !reduce || sl_op_get_kind(reduce) != SL_OP_tensor_reduce || strcmp(sl_op_string(reduce, "kind", ""), "sum") != 0) continue;
         const int64_t *axes = sl_op_ints(reduce, "axes", &count);
         sl_type from = type_of(sl_op_operand(reduce, 0));
-        if (count != 1 || sl_type_rank(from) != 2 || sl_type_dim(from, (int)axes[0]) != o->tokens || sl_type_static_dim(from, 1 - (int)axes[0]) != o->experts) continue;
+        if (count != 1 || !is_ranked(sl_op_operand(reduce, 0)) || sl_type_rank(from) != 2 || sl_type_dim(from, (int)axes[0]) != o->tokens || sl_type_static_dim(from, 1 - (int)axes[0]) != o->experts) continue;
         found.before = bare(sl_op_operand(reduce, 0));
         if (read_position(o, x, inner[side], held, expert, &found, depth + 1)) return *p = found, true;
     }
@@ -290,7 +291,7 @@ static bool read_choice(onehot *o, const product *held, choice *found) {
     if (!reduce || sl_op_get_kind(reduce) != SL_OP_tensor_reduce || strcmp(sl_op_string(reduce, "kind", ""), "sum") != 0) return o->why = "the position is not that of the picked expert", false;
     const int64_t *axes = sl_op_ints(reduce, "axes", &count);
     sl_type from = type_of(sl_op_operand(reduce, 0));
-    if (count != 1 || sl_type_rank(from) != 2 || sl_type_static_dim(from, (int)axes[0]) != o->experts || sl_type_dim(from, 1 - (int)axes[0]) != o->tokens) return o->why = "the position is not that of the picked expert", false;
+    if (count != 1 || !is_ranked(sl_op_operand(reduce, 0)) || sl_type_rank(from) != 2 || sl_type_static_dim(from, (int)axes[0]) != o->experts || sl_type_dim(from, 1 - (int)axes[0]) != o->tokens) return o->why = "the position is not that of the picked expert", false;
     axis[TOKENS] = 1 - (int)axes[0], axis[EXPERTS] = (int)axes[0];
     sum parts = {0};
     onehot whole = *o;
@@ -369,9 +370,11 @@ static bool read_dispatch(onehot *o, sl_value *dispatch, sl_value *combine, cons
     return true;
 }
 
+static bool is_product(const sl_op *op) { return is_ranked(sl_op_operand(op, 0)) && is_ranked(sl_op_operand(op, 1)) && is_ranked(sl_op_result(op, 0)); }
+
 /* The rows that `slots` (experts x capacity x rest) were filled with: op is the sum over tokens. NULL. */
 static sl_value *dispatched_rows(const onehot *o, const sl_op *op, sl_value **dispatch, int *axis) {
-    if (!op || sl_op_get_kind(op) != SL_OP_tensor_contract) return NULL;
+    if (!op || sl_op_get_kind(op) != SL_OP_tensor_contract || !is_product(op)) return NULL;
     int sums, batches;
     const int64_t *sum_axes[2] = {sl_op_ints(op, "left_sum", &sums), sl_op_ints(op, "right_sum", &sums)};
     sl_op_ints(op, "left_batch", &batches);
@@ -455,7 +458,7 @@ static bool recover(onehot *o, sl_value *combine, sl_bodies *bodies) {
             if (!split || sl_op_get_kind(split) != SL_OP_tensor_reshape) continue;
             filled = sl_op_result(split, 0);
         }
-        if (sl_type_rank(type_of(filled)) < 3 || sl_type_static_dim(type_of(filled), 0) != o->experts || sl_type_static_dim(type_of(filled), 1) != o->slots) continue;
+        if (!is_ranked(filled) || sl_type_rank(type_of(filled)) < 3 || sl_type_static_dim(type_of(filled), 0) != o->experts || sl_type_static_dim(type_of(filled), 1) != o->slots) continue;
         SL_PUSH(o->pass->scratch, &bodies->sources, (sl_row_source){filled, x, rows_axis});
     }
     if (!slots || !bodies->sources.count) return o->why = "no product fills the slots from tokens", false;
@@ -480,6 +483,7 @@ static bool recover(onehot *o, sl_value *combine, sl_bodies *bodies) {
 
 bool sl_recover_onehot(sl_pass_context *pass, sl_op *op, bool *failed) {
     onehot o = {.pass = pass, .op = op, .c = sl_op_context(op)};
+    if (!is_product(op)) return false;
     int sums, batches;
     const int64_t *left = sl_op_ints(op, "left_sum", &sums), *right = sl_op_ints(op, "right_sum", &sums);
     sl_op_ints(op, "left_batch", &batches);

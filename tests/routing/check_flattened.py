@@ -4,6 +4,7 @@ picks are NaN in the files. Where a model has one-hot tensors of tokens x expert
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -23,7 +24,7 @@ def main():
         for exporter in ("dynamo", "legacy"):
             base = os.path.join(options.models, name)
             command = [options.sluice, "run", f"{base}.{exporter}.onnx", "--input", f"x={base}.x.npy", "--expect", f"{base}.{exporter}.npy", "--rtol", "1e-5", "--atol", "1e-5"]
-            for threads in ("1", "2"):
+            for threads in ("1",) if exporter == "dynamo" else ("2",):
                 count += 1
                 run = subprocess.run(command + ["--report-json", "--deny=dense-fallback", "--threads", threads], capture_output=True, text=True)
                 if run.returncode or "remark" in run.stderr:
@@ -34,8 +35,9 @@ def main():
                 work = report["total"]["multiply_adds"]
                 routed = sum(kernel["work"] for kernel in report["kernels"] if kernel["branch"] >= 0 and kernel["multiply_adds"])
                 folder = os.path.join(options.scratch, f"{name}-{exporter}")
-                if threads == "1" and "gone" in expected:
-                    os.makedirs(options.scratch, exist_ok=True)
+                if "gone" in expected:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.makedirs(folder)
                     subprocess.run(command[:5] + ["--dump-dir", folder], capture_output=True, check=True)
                     (fused,) = [file for file in os.listdir(folder) if file.endswith("-fuse.sl")]
                     with open(os.path.join(folder, fused)) as file:
