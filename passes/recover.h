@@ -54,6 +54,9 @@ int64_t sl_recover_key_limit(const sl_value *keys);
 /* The constant behind a value, all elements the same, seen through broadcasts and reshapes. */
 bool sl_recover_splat(const sl_value *value, double *splat);
 
+/* Whether a constant is the same all along an axis: a bias or a row of numbers that was repeated when compiling. */
+bool sl_recover_uniform(const sl_value *value, int axis);
+
 /* ---- bodies ---- */
 enum { SL_SIDE_EVERY = -1 };        /* of all branches: what has an axis of experts */
 

@@ -67,23 +67,6 @@ static int stack_axis(const sl_bodies *bodies, const sl_value *value) {
     return -1;
 }
 
-/* Whether a constant is the same all along an axis: a bias that was repeated when compiling. */
-static bool is_uniform_constant(const sl_value *value, int axis) {
-    sl_attr data = sl_value_constant(value);
-    sl_type type = sl_value_type(value);
-    int64_t inner = 1, outer = 1, dim = sl_type_static_dim(type, axis);
-    if (!data || dim < 1 || sl_element_bits(sl_type_element(type)) < 8) return false;
-    if (sl_attr_data_is_splat(data)) return true;
-    for (int d = 0; d < sl_type_rank(type); d++)
-        if (d != axis) *(d < axis ? &outer : &inner) *= sl_type_static_dim(type, d);
-    const char *bytes = sl_attr_data_bytes(data);
-    size_t block = (size_t)inner * (size_t)sl_element_bits(sl_type_element(type)) / 8;
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t i = 1; i < dim; i++)
-            if (memcmp(bytes + (size_t)(o * dim) * block, bytes + (size_t)(o * dim + i) * block, block) != 0) return false;
-    return true;
-}
-
 /* Which ops depend on stacks: only those are different from branch to branch. */
 static void mark_by_branch(sl_bodies *bodies, sl_op *last) {
     if (!bodies->stacks.count) return;
@@ -118,7 +101,7 @@ static sl_member demand(const sl_bodies *bodies, const sl_member *member, int op
         need.experts = need.rows, need.uniform = need.rows + 1, need.rows = SL_AXIS_WHOLE;
         return need;
     }
-    if (need.rows >= 0 && is_uniform_constant(sl_op_operand(member->op, operand), need.rows)) need.uniform = need.rows + 1, need.rows = SL_AXIS_WHOLE;
+    if (need.rows >= 0 && sl_recover_uniform(sl_op_operand(member->op, operand), need.rows)) need.uniform = need.rows + 1, need.rows = SL_AXIS_WHOLE;
     if (member->experts >= 0) need.experts = sl_recover_axis(member->op, operand, member->experts);
     return need;
 }

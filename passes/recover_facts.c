@@ -33,6 +33,22 @@ bool sl_recover_splat(const sl_value *value, double *splat) {
     return false;
 }
 
+bool sl_recover_uniform(const sl_value *value, int axis) {
+    sl_attr data = sl_value_constant(value);
+    sl_type type = sl_value_type(value);
+    int64_t inner = 1, outer = 1, dim = sl_type_static_dim(type, axis);
+    if (!data || dim < 1 || sl_element_bits(sl_type_element(type)) < 8 || sl_type_static_count(type) < 1) return false;
+    if (sl_attr_data_is_splat(data)) return true;
+    for (int d = 0; d < sl_type_rank(type); d++)
+        if (d != axis) *(d < axis ? &outer : &inner) *= sl_type_static_dim(type, d);
+    const char *bytes = sl_attr_data_bytes(data);
+    size_t block = (size_t)inner * (size_t)sl_element_bits(sl_type_element(type)) / 8;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t i = 1; i < dim; i++)
+            if (memcmp(bytes + (size_t)(o * dim) * block, bytes + (size_t)(o * dim + i) * block, block) != 0) return false;
+    return true;
+}
+
 static bool unary(sl_op_kind kind, double x, double *result) {
     switch ((int)kind) {
     case SL_OP_arith_neg: return *result = -x, true;
@@ -188,7 +204,7 @@ static sl_fact ask_constant(const sl_op *op, const sl_index *index) {
         int64_t dim = sl_type_static_dim(type, d);
         if (index[d].kind == SL_INDEX_FIXED) at += index[d].value * stride;
         else if (index[d].kind == SL_INDEX_EXPERT) expert_stride = stride, experts = dim;
-        else if (dim != 1) return unknown();
+        else if (dim != 1 && !sl_recover_uniform(sl_op_result(op, 0), d)) return unknown();
         stride *= dim;
     }
     bool is_float = sl_element_is_float(sl_type_element(type));

@@ -28,7 +28,6 @@ typedef struct onehot {
     sl_expr tokens;
     int64_t experts, slots;
     sl_value *flat;                 /* combine as tokens x (experts * slots), where the product reads it so */
-    bool keep_sums;                 /* take_apart: a sum is one factor */
     const char *why;
 } onehot;
 
@@ -77,7 +76,7 @@ static bool take_apart_op(const onehot *o, const sl_op *op, const int *axis, int
     if (moves) return map_axes(op, 0, axis, inner[0]) && take_apart(o, sl_op_operand(op, 0), inner[0], depth + 1, result);
     if (kind == SL_OP_tensor_contract) sl_op_ints(op, "left_sum", &sums);
     bool multiplies = kind == SL_OP_arith_mul || (kind == SL_OP_arith_and && sl_type_element(type_of(sl_op_result(op, 0))) == SL_ELEMENT_i1) || (kind == SL_OP_tensor_contract && sums == 0);
-    if ((!multiplies && (kind != SL_OP_arith_add || o->keep_sums)) || !map_axes(op, 0, axis, inner[0]) || !map_axes(op, 1, axis, inner[1])) return false;
+    if ((!multiplies && (kind != SL_OP_arith_add || axis[SLOTS] < 0)) || !map_axes(op, 0, axis, inner[0]) || !map_axes(op, 1, axis, inner[1])) return false;
     sum *sides = SL_NEW_ARRAY(o->pass->scratch, sum, 2);
     if (!take_apart(o, sl_op_operand(op, 0), inner[0], depth + 1, &sides[0]) || !take_apart(o, sl_op_operand(op, 1), inner[1], depth + 1, &sides[1])) return false;
     if (multiplies) return multiply(&sides[0], &sides[1], result);
@@ -88,7 +87,7 @@ static bool take_apart_op(const onehot *o, const sl_op *op, const int *axis, int
     return true;
 }
 
-/* `value` as a sum of products; what is neither is a factor of its own. Values of other axes than the three are not taken. */
+/* `value` as a sum of products; what is neither is a factor of its own, and so is a sum of gates, which has no slots. Values of other axes than the three are not taken. */
 static bool take_apart(const onehot *o, sl_value *value, const int *axis, int depth, sum *result) {
     if (depth < MAX_DEPTH && sl_value_op(value) && take_apart_op(o, sl_value_op(value), axis, depth, result)) return true;
     sl_type type = type_of(value);
@@ -294,9 +293,7 @@ static bool read_choice(onehot *o, const product *held, choice *found) {
     if (count != 1 || !is_ranked(sl_op_operand(reduce, 0)) || sl_type_rank(from) != 2 || sl_type_static_dim(from, (int)axes[0]) != o->experts || sl_type_dim(from, 1 - (int)axes[0]) != o->tokens) return o->why = "the position is not that of the picked expert", false;
     axis[TOKENS] = 1 - (int)axes[0], axis[EXPERTS] = (int)axes[0];
     sum parts = {0};
-    onehot whole = *o;
-    whole.keep_sums = true;    /* a position may be a sum itself */
-    if (!take_apart(&whole, sl_op_operand(reduce, 0), axis, 0, &parts) || parts.count != 1) return o->why = "the position is not that of the picked expert", false;
+    if (!take_apart(o, sl_op_operand(reduce, 0), axis, 0, &parts) || parts.count != 1) return o->why = "the position is not that of the picked expert", false;
     const factor *counter = NULL;
     bool alone = false;
     for (int i = 0; i < parts.terms[0].count; i++) {
