@@ -64,6 +64,13 @@ static void print_text(void *self, const char *text) {
     fputs(text, stderr);
 }
 
+static sl_status find_schedule(const char *name, int32_t *schedule) {
+    static const char *const names[] = {"auto", "loop", "grouped", "padded"};
+    for (int i = 0; name && i < SLUICE_SCHEDULE_COUNT; i++)
+        if (strcmp(name, names[i]) == 0) return *schedule = i, NULL;
+    return name ? SL_ERROR(SL_INVALID_ARGUMENT, "--schedule %s: expected auto, loop, grouped or padded", name) : NULL;
+}
+
 static sl_status open_model(cli_model *model, const char *path, const cli_options *options, bool counters) {
     static sluice_compile_options compile;        /* borrowed by the compilation */
     static const char *bindings[CLI_MAX_LIST + 1];
@@ -83,6 +90,7 @@ static sl_status open_model(cli_model *model, const char *path, const cli_option
     sluice_session_options_init(&session);
     session.threads = (int32_t)options->threads;
     session.counters = counters;
+    SL_TRY(find_schedule(options->schedule, &session.schedule));
     return from_host(model->host, sluice_session_create(model->program, &session, &model->session));
 }
 

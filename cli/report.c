@@ -32,6 +32,8 @@ static const char *share(char *text, size_t size, int64_t part, int64_t whole) {
     return text;
 }
 
+static int64_t schedule_count(const cli_model *model, sluice_schedule schedule) { return sluice_session_schedule_count(model->session, schedule); }
+
 static void print_json(cli_model *model, const sluice_counter *counters, int count, const sluice_branch_counter *branches, const sums *branch_sums, int branch_count, const sums *total) {
     printf("{\"kernels\": [");
     for (int i = 0; i < count; i++) {
@@ -49,7 +51,9 @@ static void print_json(cli_model *model, const sluice_counter *counters, int cou
                (long long)b->rows, (long long)b->dense_rows, (long long)branch_sums[i].products, (long long)branch_sums[i].dense_products, (long long)branch_sums[i].bytes,
                (long long)branch_sums[i].dense_bytes, (long long)branch_sums[i].nanoseconds);
     }
-    printf("\n ],\n \"total\": {\"work\": %lld, \"dense_work\": %lld, \"multiply_adds\": %lld, \"dense_multiply_adds\": %lld, \"weight_bytes\": %lld, \"dense_weight_bytes\": %lld, "
+    printf("\n ],\n \"schedules\": {\"loop\": %lld, \"grouped\": %lld, \"padded\": %lld},", (long long)schedule_count(model, SLUICE_SCHEDULE_LOOP),
+           (long long)schedule_count(model, SLUICE_SCHEDULE_GROUPED), (long long)schedule_count(model, SLUICE_SCHEDULE_PADDED));
+    printf("\n \"total\": {\"work\": %lld, \"dense_work\": %lld, \"multiply_adds\": %lld, \"dense_multiply_adds\": %lld, \"weight_bytes\": %lld, \"dense_weight_bytes\": %lld, "
            "\"nanoseconds\": %lld}}\n", (long long)total->work, (long long)total->dense_work, (long long)total->products, (long long)total->dense_products, (long long)total->bytes,
            (long long)total->dense_bytes, (long long)total->nanoseconds);
 }
@@ -93,4 +97,7 @@ void cli_report(cli_model *model, bool json) {
     }
     if (json) print_json(model, counters, count, branches, branch_sums, branch_count, &total);
     else print_table(counters, count, branches, branch_sums, branch_count, &total);
+    int64_t loop = schedule_count(model, SLUICE_SCHEDULE_LOOP), grouped = schedule_count(model, SLUICE_SCHEDULE_GROUPED), padded = schedule_count(model, SLUICE_SCHEDULE_PADDED);
+    if (!json && loop + grouped + padded)
+        printf("launches over several branches: %lld one by one, %lld grouped, %lld padded\n", (long long)loop, (long long)grouped, (long long)padded);
 }

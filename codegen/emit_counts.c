@@ -46,8 +46,10 @@ static sl_expr dense_expr(sl_emitter *e, const sl_op *top, sl_expr expr) {
     return search.bound ? NULL : dense;
 }
 
-static void add_to(sl_emitter *e, LLVMValueRef counts, int64_t index, LLVMValueRef value) {
-    LLVMValueRef place = sl_abi_element(e, e->i64, counts, index);
+/* counts[index * fields + field] += value */
+static void add_to(sl_emitter *e, LLVMValueRef counts, LLVMValueRef index, int fields, int field, LLVMValueRef value) {
+    LLVMValueRef at = LLVMBuildAdd(B, LLVMBuildMul(B, index, sl_emit_i64(e, fields), ""), sl_emit_i64(e, field), "");
+    LLVMValueRef place = LLVMBuildGEP2(B, e->i64, counts, &at, 1, "");
     LLVMBuildStore(B, LLVMBuildAdd(B, LLVMBuildLoad2(B, e->i64, place, ""), value, ""), place);
 }
 
@@ -68,24 +70,41 @@ static void close_counting(sl_emitter *e, LLVMBasicBlockRef next) {
 static int64_t find_site(const sl_host *host, const sl_op *op) {
     for (size_t i = 0; i < host->branches.count && sl_op_attr(op, "site"); ++i) {
         const sl_op *other = host->branches.data[i].op;
+        if (host->members > 1) break;      /* inside of branches that share a body: places of their own */
         if (sl_op_attr(other, "site") && sl_op_int(other, "site", 0) == sl_op_int(op, "site", 0) && sl_op_int(other, "index", 0) == sl_op_int(op, "index", 0)) return (int64_t)i;
     }
     return (int64_t)host->branches.count;
 }
 
+/* The first site of a branch that was entered before, -1 for a new one. */
+static int entered_before(const sl_host *host, const sl_op *op) {
+    for (size_t i = 0; sl_op_attr(op, "entry") && i < host->branches.count; ++i)
+        if (sl_op_int(host->branches.data[i].op, "entry", -1) == sl_op_int(op, "entry", -2)) return (int)i;
+    return -1;
+}
+
 void sl_host_branch_site(sl_emitter *e, sl_op *op) {
     sl_host *host = e->host;
-    int64_t site = find_site(host, op);
-    sl_host_branch branch = {op, host->branch};
-    if (site == (int64_t)host->branches.count) SL_PUSH(e->arena, &host->branches, branch);
-    host->next_branch = (int)site;
-    LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
+    int own = 0, known = entered_before(host, op);
+    if (known >= 0) {
+        host->next_branch = known;
+        return;
+    }
+    int64_t first = find_site(host, op);
+    const int64_t *numbers = sl_op_ints(op, "members", &own);
+    for (int i = 0; i < host->members && first == (int64_t)host->branches.count - i; ++i) {
+        int parent = host->branch < 0 ? -1 : host->branch + i / (host->members / host->branch_members);
+        sl_host_branch branch = {op, parent, host->members, own ? (int)numbers[i % own] : (int)sl_op_int(op, "index", 0)};
+        SL_PUSH(e->arena, &host->branches, branch);
+    }
+    host->next_branch = (int)first;
+    LLVMValueRef site = sl_host_site_index(e, first), counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
     LLVMBasicBlockRef next = open_counting(e, counts);
     LLVMValueRef rows = sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "rows")), NULL);
     LLVMValueRef some = LLVMBuildZExt(B, LLVMBuildICmp(B, LLVMIntSGT, rows, sl_emit_i64(e, 0), ""), e->i64, "");
-    add_to(e, counts, site * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_RUNS, some);
-    add_to(e, counts, site * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_ROWS, rows);
-    if (host->depth == 0) add_to(e, counts, site * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_DENSE, sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "dense")), NULL));
+    add_to(e, counts, site, SL_ABI_BRANCH_FIELDS, SL_ABI_BRANCH_RUNS, some);
+    add_to(e, counts, site, SL_ABI_BRANCH_FIELDS, SL_ABI_BRANCH_ROWS, rows);
+    if (host->depth == 0) add_to(e, counts, site, SL_ABI_BRANCH_FIELDS, SL_ABI_BRANCH_DENSE, sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "dense")), NULL));
     close_counting(e, next);
 }
 
@@ -97,7 +116,6 @@ static sl_expr varying(const sl_op *op, const char *name) {
 
 void sl_host_launch_counts(sl_emitter *e, sl_op *op) {
     sl_host *host = e->host;
-    int64_t site = ((int64_t)host->launches.count - 1) * SL_ABI_DENSE_FIELDS;
     sl_expr bytes = varying(op, "bytes"), work = varying(op, "work"), dense_work = NULL, dense_bytes = NULL;
     if (host->depth == 0) {    /* behind a kernel.if the outermost one counts what was skipped */
         sl_context *context = sl_module_context(host->module);
@@ -108,13 +126,14 @@ void sl_host_launch_counts(sl_emitter *e, sl_op *op) {
     if (!bytes && !skips) return;
     LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_dense);
     LLVMBasicBlockRef next = open_counting(e, counts);
-    if (bytes) add_to(e, counts, site + SL_ABI_BYTES, sl_emit_host_expr(e, bytes, NULL));
+    LLVMValueRef site = sl_host_site_index(e, (int64_t)host->launches.count - host->members);
+    if (bytes) add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_BYTES, sl_emit_host_expr(e, bytes, NULL));
     if (skips) {
-        host->sites.data[host->sites.count - 1].conditional = true;
+        for (int m = 1; m <= host->members; ++m) host->sites.data[host->sites.count - (size_t)m].conditional = true;
         sl_attr all = sl_op_attr(op, "work");
-        if (all) add_to(e, counts, site + SL_ABI_DENSE_WORK, sl_emit_host_expr(e, dense_work ? dense_work : sl_attr_get_expr(all), NULL));
-        add_to(e, counts, site + SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
-        if (bytes) add_to(e, counts, site + SL_ABI_DENSE_BYTES, sl_emit_host_expr(e, dense_bytes, NULL));
+        if (all) add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_DENSE_WORK, sl_emit_host_expr(e, dense_work ? dense_work : sl_attr_get_expr(all), NULL));
+        add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
+        if (bytes) add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_DENSE_BYTES, sl_emit_host_expr(e, dense_bytes, NULL));
     }
     close_counting(e, next);
 }
@@ -140,11 +159,40 @@ static bool is_other_way(const sl_op *op) {
     return false;
 }
 
+/* A loop over the sites that a site with `members` ones stands for here, where fewer indices are set than inside: opens it, gives the index. */
+typedef struct site_loop { LLVMValueRef index, phi; LLVMBasicBlockRef body; int64_t inner; } site_loop;
+
+static LLVMValueRef open_sites(sl_emitter *e, site_loop *loop, int64_t first, int members) {
+    sl_host *host = e->host;
+    loop->inner = members / host->members;
+    LLVMValueRef base = sl_emit_i64(e, first);
+    if (host->member) base = LLVMBuildAdd(B, base, LLVMBuildMul(B, host->member, sl_emit_i64(e, loop->inner), ""), "");
+    if (loop->inner == 1) return base;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(B);
+    loop->body = sl_emit_block(e, "sites");
+    LLVMBuildBr(B, loop->body);
+    LLVMPositionBuilderAtEnd(B, loop->body);
+    LLVMValueRef zero = sl_emit_i64(e, 0);
+    loop->phi = LLVMBuildPhi(B, e->i64, "");
+    LLVMAddIncoming(loop->phi, &zero, &before, 1);
+    return LLVMBuildAdd(B, base, loop->phi, "");
+}
+
+static void close_sites(sl_emitter *e, site_loop *loop) {
+    if (loop->inner == 1) return;
+    LLVMBasicBlockRef end = LLVMGetInsertBlock(B), after = sl_emit_block(e, "counted");
+    LLVMValueRef next = LLVMBuildAdd(B, loop->phi, sl_emit_i64(e, 1), "");
+    LLVMAddIncoming(loop->phi, &next, &end, 1);
+    LLVMBuildCondBr(B, LLVMBuildICmp(B, LLVMIntSLT, next, sl_emit_i64(e, loop->inner), ""), loop->body, after);
+    LLVMPositionBuilderAtEnd(B, after);
+}
+
 static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, size_t first_branch) {
     sl_host *host = e->host;
     LLVMValueRef counts = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_dense);
     LLVMBasicBlockRef next = open_counting(e, counts);
-    for (size_t i = first_launch; i < host->launches.count; ++i) {
+    site_loop loop;
+    for (size_t i = first_launch; i < host->launches.count; i += (size_t)host->sites.data[i].members) {
         sl_op *launch = host->launches.data[i];
         if (host->sites.data[i].conditional || is_looped(launch, top)) continue;
         if (is_owed(host, host->sites.data[i].branch) || is_other_way(launch)) {
@@ -154,18 +202,24 @@ static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, 
         sl_attr work = sl_op_attr(launch, "work");
         sl_expr dense = work ? dense_expr(e, top, sl_attr_get_expr(work)) : sl_expr_const(sl_module_context(host->module), 0);
         if (!dense) continue;
-        host->sites.data[i].conditional = true;
-        add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_WORK, sl_emit_host_expr(e, dense, NULL));
-        add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
+        for (int m = 0; m < host->sites.data[i].members; ++m) host->sites.data[i + (size_t)m].conditional = true;
         sl_expr bytes = varying(launch, "bytes"), dense_bytes = bytes ? dense_expr(e, top, bytes) : NULL;
-        if (dense_bytes) add_to(e, counts, (int64_t)i * SL_ABI_DENSE_FIELDS + SL_ABI_DENSE_BYTES, sl_emit_host_expr(e, dense_bytes, NULL));
+        LLVMValueRef value = sl_emit_host_expr(e, dense, NULL), read = dense_bytes ? sl_emit_host_expr(e, dense_bytes, NULL) : NULL;
+        LLVMValueRef site = open_sites(e, &loop, (int64_t)i, host->sites.data[i].members);
+        add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_DENSE_WORK, value);
+        add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_DENSE_RUNS, sl_emit_i64(e, 1));
+        if (read) add_to(e, counts, site, SL_ABI_DENSE_FIELDS, SL_ABI_DENSE_BYTES, read);
+        close_sites(e, &loop);
     }
     LLVMValueRef branches = sl_abi_load(e, SL_STRUCT_frame, host->frame, SL_FIELD_frame_branches);
-    for (size_t i = first_branch; i < host->branches.count; ++i) {
+    for (size_t i = first_branch; i < host->branches.count; i += (size_t)host->branches.data[i].members) {
         sl_op *branch = host->branches.data[i].op;
         if (is_looped(branch, top)) continue;
         sl_expr dense = dense_expr(e, top, sl_attr_get_expr(sl_op_attr(branch, "dense")));
-        if (dense) add_to(e, branches, (int64_t)i * SL_ABI_BRANCH_FIELDS + SL_ABI_BRANCH_DENSE, sl_emit_host_expr(e, dense, NULL));
+        if (!dense) continue;
+        LLVMValueRef value = sl_emit_host_expr(e, dense, NULL), site = open_sites(e, &loop, (int64_t)i, host->branches.data[i].members);
+        add_to(e, branches, site, SL_ABI_BRANCH_FIELDS, SL_ABI_BRANCH_DENSE, value);
+        close_sites(e, &loop);
     }
     close_counting(e, next);
 }
@@ -173,12 +227,13 @@ static void count_skipped(sl_emitter *e, const sl_op *top, size_t first_launch, 
 void sl_host_counted_if(sl_emitter *e, sl_op *op) {
     sl_host *host = e->host;
     size_t first_launch = host->launches.count, first_branch = host->branches.count;
-    int around = host->branch;
-    if (host->next_branch >= 0) host->branch = host->next_branch;
+    int around = host->branch, around_members = host->branch_members;
+    if (host->next_branch >= 0) host->branch = host->next_branch, host->branch_members = host->members;
     host->next_branch = -1;
     ++host->depth;
     sl_emit_if(e, op);
     --host->depth;
     host->branch = around;
+    host->branch_members = around_members;
     if (host->depth == 0 && (host->launches.count > first_launch || host->branches.count > first_branch)) count_skipped(e, op, first_launch, first_branch);
 }

@@ -135,17 +135,24 @@ static void emit_launch(sl_emitter *e, sl_op *op) {
     sl_attr dims = sl_op_attr(op, "dims"), grain = sl_op_attr(op, "grain"), work = sl_op_attr(op, "work");
     for (int i = 0; dims && i < sl_attr_count(dims); ++i)
         LLVMBuildStore(B, sl_emit_host_expr(e, sl_attr_get_expr(sl_attr_item(dims, i)), NULL), sl_abi_element(e, e->i64, host->integer_area, i));
-    LLVMTypeRef types[8] = {e->pointer, e->i32, e->pointer, e->pointer, e->pointer, e->i64, e->i64, e->i64};
-    LLVMValueRef arguments[8] = {
-        host->frame, i32_of(e, (int64_t)host->launches.count), function, host->pointer_area, host->integer_area,
+    bool queued = sl_op_bool(op, "queued", false);
+    LLVMTypeRef types[10] = {e->pointer, e->i32, e->pointer, e->pointer, e->pointer, e->i64, e->i64, e->i64, e->i32, e->i32};
+    LLVMValueRef arguments[10] = {
+        host->frame, LLVMBuildTrunc(B, sl_host_site_index(e, (int64_t)host->launches.count), e->i32, ""), function, host->pointer_area, host->integer_area,
         sl_emit_host_expr(e, sl_attr_get_expr(sl_op_attr(op, "tasks")), NULL), grain ? sl_emit_host_expr(e, sl_attr_get_expr(grain), NULL) : sl_emit_i64(e, 1),
         work ? sl_emit_host_expr(e, sl_attr_get_expr(work), NULL) : sl_emit_i64(e, 0),
+        i32_of(e, sl_op_operand_count(op)), i32_of(e, dims ? sl_attr_count(dims) : 0),
     };
-    sl_host_site site = {host->branch, false};
-    SL_PUSH(e->arena, &host->launches, op);
-    SL_PUSH(e->arena, &host->sites, site);
+    int64_t words = (int64_t)host->each * (sl_op_operand_count(op) + (dims ? sl_attr_count(dims) : 0));
+    if (queued && host->each > host->queue_launches) host->queue_launches = host->each;
+    if (queued && words > host->queue_words) host->queue_words = words;
+    for (int i = 0; i < host->members; ++i) {
+        sl_host_site site = {host->branch < 0 ? -1 : host->branch + i / (host->members / host->branch_members), host->members, false};
+        SL_PUSH(e->arena, &host->launches, op);
+        SL_PUSH(e->arena, &host->sites, site);
+    }
     sl_host_launch_counts(e, op);
-    leave_if_failed(e, sl_host_service(e, SL_FIELD_services_launch, e->i32, 8, types, arguments));
+    leave_if_failed(e, sl_host_service(e, queued ? SL_FIELD_services_queue : SL_FIELD_services_launch, e->i32, queued ? 10 : 8, types, arguments));
 }
 
 /* Parameters of a call as a constant array in the module. */
@@ -283,6 +290,47 @@ static void emit_while(sl_emitter *e, sl_op *op) {
     LLVMPositionBuilderAtEnd(B, after);
 }
 
+LLVMValueRef sl_host_site_index(sl_emitter *e, int64_t base) {
+    LLVMValueRef first = sl_emit_i64(e, base);
+    return e->host->member ? LLVMBuildAdd(B, first, e->host->member, "") : first;
+}
+
+static void emit_each(sl_emitter *e, sl_op *op) {
+    sl_host *host = e->host;
+    int64_t count = sl_op_int(op, "count", 1);
+    int members = host->members, each = host->each;
+    if (count * members > 1 << 20) {
+        sl_emit_fail(e, op, NULL, "switches inside of switches with more than a million branches together");
+        return;
+    }
+    LLVMValueRef around = host->member;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(B), body = sl_emit_block(e, "each"), after = sl_emit_block(e, "done");
+    LLVMBuildBr(B, body);
+    LLVMPositionBuilderAtEnd(B, body);
+    LLVMValueRef index = LLVMBuildPhi(B, e->i64, ""), zero = sl_emit_i64(e, 0);
+    LLVMAddIncoming(index, &zero, &before, 1);
+    sl_host_symbol_store(e, sl_host_symbol(e, sl_attr_get_expr(sl_op_attr(op, "symbol"))), index);
+    host->members = members * (int)count;
+    host->each = (int)count;
+    host->member = around ? LLVMBuildAdd(B, LLVMBuildMul(B, around, sl_emit_i64(e, count), ""), index, "") : index;
+    sl_emit_block_ops(e, sl_op_body(op, 0));
+    host->members = members;
+    host->each = each;
+    host->member = around;
+    LLVMBasicBlockRef end = LLVMGetInsertBlock(B);
+    LLVMValueRef next = LLVMBuildAdd(B, index, sl_emit_i64(e, 1), "");
+    LLVMAddIncoming(index, &next, &end, 1);
+    LLVMBuildCondBr(B, LLVMBuildICmp(B, LLVMIntSLT, next, sl_emit_i64(e, count), ""), body, after);
+    LLVMMoveBasicBlockAfter(after, end);
+    LLVMPositionBuilderAtEnd(B, after);
+}
+
+static void emit_flush(sl_emitter *e, sl_op *op) {
+    LLVMTypeRef types[2] = {e->pointer, e->i32};
+    LLVMValueRef arguments[2] = {e->host->frame, i32_of(e, sl_op_int(op, "padding", 0))};
+    leave_if_failed(e, sl_host_service(e, SL_FIELD_services_flush, e->i32, 2, types, arguments));
+}
+
 /* ---- ops ---- */
 
 void sl_emit_host_op(sl_emitter *e, sl_op *op) {
@@ -308,6 +356,8 @@ void sl_emit_host_op(sl_emitter *e, sl_op *op) {
     case SL_OP_kernel_launch: emit_launch(e, op); return;
     case SL_OP_kernel_call: emit_call(e, op); return;
     case SL_OP_kernel_while: emit_while(e, op); return;
+    case SL_OP_kernel_each: emit_each(e, op); return;
+    case SL_OP_kernel_flush: emit_flush(e, op); return;
     case SL_OP_kernel_if: sl_host_counted_if(e, op); return;
     case SL_OP_kernel_branch: sl_host_branch_site(e, op); return;
     case SL_OP_kernel_load: case SL_OP_kernel_store: sl_emit_memory_op(e, op); return;
@@ -373,6 +423,8 @@ static LLVMValueRef area(sl_emitter *e, LLVMTypeRef type, int count) {
 bool sl_emit_program(sl_emitter *e, sl_host *host) {
     e->host = host;
     host->depth = 0;
+    host->members = host->branch_members = host->each = 1;
+    host->member = NULL;
     host->branch = host->next_branch = -1;
     survey s = {.e = e, .tensors = 1};
     sl_block *block = sl_op_body(host->func, 0);

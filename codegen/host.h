@@ -12,8 +12,8 @@
 #define SL_HOST_RUN "sluice_program_run"
 
 /* What reports know of a launch: the branch site that it is in (-1: none); whether host code states its dense work by itself. */
-typedef struct sl_host_site { int branch; bool conditional; } sl_host_site;
-typedef struct sl_host_branch { sl_op *op; int parent; } sl_host_branch;
+typedef struct sl_host_site { int branch, members; bool conditional; } sl_host_site;
+typedef struct sl_host_branch { sl_op *op; int parent, members, index; } sl_host_branch;
 
 typedef struct sl_host {
     sl_module *module;
@@ -27,6 +27,11 @@ typedef struct sl_host {
     SL_VEC(sl_host_site) sites;                /* one per launch */
     SL_VEC(sl_host_branch) branches;           /* in kernel.branch sites' order */
     SL_VEC(sl_op *) binds;                     /* kernel.bind with attribute dense */
+    /* Inside of kernel.each a site stands for `members` sites one after the other, one for each value of the indices around, of which `member` is meant now (NULL: 0). */
+    int members, each;                         /* each: of the innermost kernel.each */
+    LLVMValueRef member;
+    int64_t queue_launches, queue_words;       /* most that one flush can find, and their arguments */
+    int branch_members;                        /* of the branch site around */
     int depth, branch, next_branch;            /* while emitting: kernel.ifs around; branch site around, and of the next kernel.if (-1: none) */
     SL_VEC(sl_op *) allocs;                    /* all of them */
     SL_VEC(int64_t) slots;                     /* memory slots with symbolic sizes; hidden symbol = symbols.count + index, final before emission */
@@ -40,6 +45,8 @@ typedef struct sl_host {
 
 /* Emits prepare and run into the emitter's module. False after reports. */
 bool sl_emit_program(sl_emitter *e, sl_host *host);
+/* i64: index of the member meant now of sites that begin at `base`. */
+LLVMValueRef sl_host_site_index(sl_emitter *e, int64_t base);
 
 /* ---- emit_expr.c ---- */
 /* i64 value of a shape expression. With `overflow` (an i1 so far, updated) the arithmetic is checked. */

@@ -39,6 +39,8 @@ static void put_table(sl_text *out, const sl_program_table *table) {
     put_int(out, table->symbol_count);
     put_int(out, table->dynamic_slot_count);
     put_int(out, table->scratch_bytes);
+    put_int(out, table->queue_launches);
+    put_int(out, table->queue_words);
     put_values(out, table->inputs, table->input_count);
     put_values(out, table->outputs, table->output_count);
     put_int(out, table->kernel_count);

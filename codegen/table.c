@@ -48,7 +48,7 @@ static int64_t weight_bytes(const sl_op *launch) {
         const sl_op *op = sl_value_op(value);
         while (op && sl_op_get_kind(op) == SL_OP_kernel_view) op = sl_value_op(value = sl_op_operand(op, 0));
         int64_t count = sl_type_static_count(sl_value_type(value));
-        if (op && sl_op_get_kind(op) == SL_OP_core_constant && count > 0) total += count * sl_emit_element_bytes(sl_type_element(sl_value_type(value)));
+        if (op && sl_op_get_kind(op) == SL_OP_core_constant && count > 0) total += count / sl_op_int(op, "stack", 1) * sl_emit_element_bytes(sl_type_element(sl_value_type(value)));
     }
     return total;
 }
@@ -109,7 +109,7 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
         sl_text_init(&text, arena);
         sl_loc_describe(&text, sl_op_loc(host->branches.data[i].op));
         branches[i].location = text.data ? text.data : "";
-        branches[i].index = (int32_t)sl_op_int(host->branches.data[i].op, "index", 0);
+        branches[i].index = host->branches.data[i].index;
         branches[i].parent = host->branches.data[i].parent;
     }
     const void **constants = SL_NEW_ARRAY(arena, const void *, host->constants.count + 1);
@@ -127,6 +127,8 @@ sl_status sl_table_make(sl_arena *arena, const sl_host *host, int64_t scratch_by
     table->kernel_count = (int32_t)host->launches.count;
     table->dynamic_slot_count = host->dynamic_slots + host->call_slots;
     table->scratch_bytes = scratch_bytes;
+    table->queue_launches = host->queue_launches;
+    table->queue_words = host->queue_words;
     table->inputs = values;
     table->outputs = values + inputs;
     table->kernels = kernels;

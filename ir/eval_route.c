@@ -206,6 +206,28 @@ static void sort(sl_eval *eval, const sl_op *op, sl_eval_value *results) {
     }
 }
 
+/* Region `g` on `count` rows from packed position `begin` on, as its member number `member`. */
+static void dispatch_branch(sl_eval *eval, sl_op *op, int g, int member, int64_t begin, int64_t count, sl_eval_value *results) {
+    if (count <= 0) return;
+    size_t mark = sl_eval_scope_begin(eval);
+    sl_eval_bind(eval, sl_op_expr_at(op, "counts", g), count);
+    sl_eval_bind(eval, sl_op_expr_at(op, "begins", g), begin);
+    sl_attr picks = sl_op_attr(op, "picks") ? sl_attr_item(sl_op_attr(op, "picks"), g) : NULL;
+    for (int i = 0; picks && i < sl_attr_count(picks); i++) {
+        sl_attr pick = sl_attr_item(picks, i);
+        sl_eval_bind(eval, sl_attr_get_expr(sl_attr_item(pick, 0)), sl_attr_get_ints(sl_attr_item(pick, 1))[member]);
+    }
+    const sl_op *end = sl_eval_block(eval, op, sl_op_body(op, g));
+    for (int i = 0; i < sl_op_result_count(op); i++) {
+        const sl_tensor *packed = sl_eval_operand(eval, end, i), *whole = results[i].tensor;
+        int64_t inner = row_elements(whole);
+        if (packed->rank != whole->rank || packed->shape[0] != count || row_elements(packed) != inner || begin + count > whole->shape[0])
+            sl_eval_fail(eval, op, "what region %d yields does not fit result %d", g, i);
+        sl_copy_elements(whole->element, whole->data, begin * inner, packed->data, 0, count * inner);
+    }
+    sl_eval_scope_end(eval, mark);
+}
+
 static void dispatch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
     const sl_tensor *starts = sl_eval_operand(eval, op, 0);
     int regions;
@@ -217,22 +239,14 @@ static void dispatch(sl_eval *eval, sl_op *op, sl_eval_value *results) {
         int rank = sl_eval_result_shape(eval, op, i, shape);
         results[i].tensor = sl_eval_alloc(eval, op, sl_eval_result_element(op, i), rank, shape);
     }
+    sl_attr members = sl_op_attr(op, "members");
     for (int g = 0; g < regions && g < sl_op_region_count(op); g++) {
-        if (branches[g] < 0 || branches[g] + 1 >= sl_tensor_count(starts)) sl_eval_fail(eval, op, "there is no branch %lld", (long long)branches[g]);
-        int64_t begin = start[branches[g]], count = start[branches[g] + 1] - begin;
-        if (count <= 0) continue;
-        size_t mark = sl_eval_scope_begin(eval);
-        sl_eval_bind(eval, sl_op_expr_at(op, "counts", g), count);
-        sl_eval_bind(eval, sl_op_expr_at(op, "begins", g), begin);
-        const sl_op *end = sl_eval_block(eval, op, sl_op_body(op, g));
-        for (int i = 0; i < sl_op_result_count(op); i++) {
-            const sl_tensor *packed = sl_eval_operand(eval, end, i), *whole = results[i].tensor;
-            int64_t inner = row_elements(whole);
-            if (packed->rank != whole->rank || packed->shape[0] != count || row_elements(packed) != inner || begin + count > whole->shape[0])
-                sl_eval_fail(eval, op, "what region %d yields does not fit result %d", g, i);
-            sl_copy_elements(whole->element, whole->data, begin * inner, packed->data, 0, count * inner);
+        sl_attr list = members ? sl_attr_item(members, g) : NULL;
+        for (int m = 0; m < (list ? sl_attr_count(list) : 1); m++) {
+            int64_t branch = list ? sl_attr_get_ints(list)[m] : branches[g];
+            if (branch < 0 || branch + 1 >= sl_tensor_count(starts)) sl_eval_fail(eval, op, "there is no branch %lld", (long long)branch);
+            dispatch_branch(eval, op, g, m, start[branch], start[branch + 1] - start[branch], results);
         }
-        sl_eval_scope_end(eval, mark);
     }
 }
 

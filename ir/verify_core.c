@@ -99,16 +99,16 @@ bool sl_verify_guard(const sl_op *op) {
 
 /* Which ops a terminator may end regions of. */
 bool sl_verify_yield(const sl_op *op) {
-    static const struct { sl_op_kind yield, owners[5]; const char *names; } rules[] = {
+    static const struct { sl_op_kind yield, owners[6]; const char *names; } rules[] = {
         {SL_OP_tensor_yield, {SL_OP_tensor_if, SL_OP_tensor_loop, SL_OP_route_switch, SL_OP_COUNT}, "tensor.if, tensor.loop or route.switch"},
         {SL_OP_route_yield, {SL_OP_route_switch, SL_OP_route_dispatch, SL_OP_COUNT}, "route.switch or route.dispatch"},
         {SL_OP_nest_yield, {SL_OP_nest_generic, SL_OP_nest_group, SL_OP_COUNT}, "nest.generic or nest.group"},
-        {SL_OP_kernel_yield, {SL_OP_kernel_func, SL_OP_kernel_for, SL_OP_kernel_if, SL_OP_kernel_while, SL_OP_COUNT}, "kernel.func, kernel.for, kernel.if or kernel.while"},
+        {SL_OP_kernel_yield, {SL_OP_kernel_func, SL_OP_kernel_for, SL_OP_kernel_if, SL_OP_kernel_each, SL_OP_kernel_while, SL_OP_COUNT}, "kernel.func, kernel.for, kernel.if, kernel.each or kernel.while"},
     };
     const sl_op *parent = sl_op_parent(op);
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (rules[i].yield != sl_op_get_kind(op)) continue;
-        for (int k = 0; k < 5 && rules[i].owners[k] != SL_OP_COUNT; k++)
+        for (int k = 0; k < 6 && rules[i].owners[k] != SL_OP_COUNT; k++)
             if (parent && sl_op_get_kind(parent) == rules[i].owners[k]) return true;
         sl_op_report(op, SL_SEVERITY_ERROR, "%s: ends a region of %s, not of %s", sl_op_name(op), rules[i].names, parent ? sl_op_name(parent) : "nothing");
         return false;

@@ -232,3 +232,22 @@ bool sl_verify_kernel_while(const sl_op *op) {
     sl_type condition = operand_type(sl_block_last(sl_op_body(op, 0)), 0);
     return is_condition(condition) || fail(op, "region 0 must yield its condition, i1, first", condition);
 }
+
+bool sl_verify_kernel_each(const sl_op *op) {
+    if (!sl_verify_terminator(op, 0, SL_OP_kernel_yield, SL_OP_kernel_yield)) return false;
+    sl_expr symbol = sl_attr_get_expr(sl_op_attr(op, "symbol"));
+    if (sl_expr_get_kind(symbol) != SL_EXPR_SYMBOL) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "kernel.each: %s is no symbol", sl_expr_text(sl_op_context(op), symbol));
+        return false;
+    }
+    if (sl_op_int(op, "count", 0) >= 1 && sl_op_int(op, "count", 0) <= INT32_MAX && sl_block_argument_count(sl_op_body(op, 0)) == 0) return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "kernel.each: runs a region without arguments at least once, not %lld times", (long long)sl_op_int(op, "count", 0));
+    return false;
+}
+
+bool sl_verify_kernel_flush(const sl_op *op) {
+    int64_t padding = sl_op_int(op, "padding", 0);
+    if (padding >= 0 && padding <= 10000) return true;
+    sl_op_report(op, SL_SEVERITY_ERROR, "kernel.flush: padding is %lld percent", (long long)padding);
+    return false;
+}

@@ -34,6 +34,32 @@ static bool are_symbols(const sl_op *op, const char *name, int count) {
     return true;
 }
 
+static bool is_ints(sl_attr attr, int count) { return attr && sl_attr_get_kind(attr) == SL_ATTR_INTS && (count < 0 || sl_attr_count(attr) == count); }
+
+/* members: ascending branches, the first of which is branches[g]; picks: [symbol, a number not below 0 for each member]. */
+static bool verify_members(const sl_op *op, int regions) {
+    int count;
+    const int64_t *branches = sl_op_ints(op, "branches", &count);
+    sl_attr members = sl_op_attr(op, "members"), picks = sl_op_attr(op, "picks");
+    if (!members && !picks) return true;
+    if (!sl_verify_array(op, "members", regions, SL_ATTR_INTS) || !sl_verify_array(op, "picks", regions, SL_ATTR_ARRAY)) return false;
+    for (int g = 0; g < regions; g++) {
+        sl_attr list = sl_attr_item(members, g), pairs = sl_attr_item(picks, g);
+        bool fits = sl_attr_count(list) > 0 && sl_attr_get_ints(list)[0] == branches[g];
+        for (int m = 1; fits && m < sl_attr_count(list); m++) fits = sl_attr_get_ints(list)[m] > sl_attr_get_ints(list)[m - 1];
+        for (int i = 0; fits && i < sl_attr_count(pairs); i++) {
+            sl_attr pair = sl_attr_item(pairs, i);
+            fits = sl_attr_get_kind(pair) == SL_ATTR_ARRAY && sl_attr_count(pair) == 2 && sl_attr_get_kind(sl_attr_item(pair, 0)) == SL_ATTR_EXPR &&
+                   sl_expr_get_kind(sl_attr_get_expr(sl_attr_item(pair, 0))) == SL_EXPR_SYMBOL && is_ints(sl_attr_item(pair, 1), sl_attr_count(list));
+            for (int m = 0; fits && m < sl_attr_count(list); m++) fits = sl_attr_get_ints(sl_attr_item(pair, 1))[m] >= 0;
+        }
+        if (fits) continue;
+        sl_op_report(op, SL_SEVERITY_ERROR, "route.dispatch: `members` of region %d must be ascending branches that begin with branches[%d], `picks` pairs of a symbol and a number for each of them", g, g);
+        return false;
+    }
+    return true;
+}
+
 bool sl_verify_dispatch(const sl_op *op) {
     int regions = sl_op_region_count(op), results = sl_op_result_count(op);
     sl_type starts = sl_value_type(sl_op_operand(op, 0));
@@ -41,7 +67,7 @@ bool sl_verify_dispatch(const sl_op *op) {
         sl_op_report(op, SL_SEVERITY_ERROR, "route.dispatch: operand 0 must be the starts of a route.sort, not %s", sl_type_text(sl_op_context(op), starts));
         return false;
     }
-    if (!sl_verify_ints(op, "branches", regions, 0) || !are_symbols(op, "counts", regions) || !are_symbols(op, "begins", regions)) return false;
+    if (!sl_verify_ints(op, "branches", regions, 0) || !are_symbols(op, "counts", regions) || !are_symbols(op, "begins", regions) || !verify_members(op, regions)) return false;
     bool ok = true;
     for (int g = 0; g < regions; g++) {
         const sl_op *yield = sl_verify_terminator(op, g, SL_OP_route_yield, SL_OP_route_yield);

@@ -14,6 +14,7 @@ typedef struct sl_bufferizer {
     uint8_t *bound;             /* by expr id: the symbol has a value at the point reached */
     size_t bound_capacity;
     int64_t dynamic_slots;      /* given out so far */
+    int64_t entries;            /* names of branches given out */
     bool failed;
 } sl_bufferizer;
 
@@ -41,8 +42,25 @@ void sl_bufferize_redirect(sl_op *alloc, sl_value *memory);
 /* bufferize_control.c, bufferize_loop.c */
 void sl_bufferize_if(sl_bufferizer *bz, sl_op *op);
 void sl_bufferize_loop(sl_bufferizer *bz, sl_op *op);
-/* bufferize_route.c */
+/* bufferize_route.c, bufferize_group.c */
+typedef struct sl_dispatch {    /* one region of a route.dispatch */
+    sl_op *op;
+    sl_expr count, begin;       /* symbols: row number, first packed row */
+    int member_count;           /* branches that it is for */
+    const int64_t *members;
+    sl_attr picks;              /* NULL with one member */
+    sl_expr index;              /* symbol of the kernel.each over them; NULL with one member */
+    int64_t entry;              /* name of its kernel.branch */
+    bool owed;                  /* pays what skipped rows owe */
+} sl_dispatch;
 void sl_bufferize_dispatch(sl_bufferizer *bz, sl_op *op);
+/* Binds the numbers of the branch at hand; a kernel.if on its rows, with an empty body. */
+sl_op *sl_bufferize_enter(sl_bufferizer *bz, const sl_dispatch *d, sl_builder *b);
+void sl_bufferize_end(sl_bufferizer *bz, const sl_op *op, sl_block *block);       /* kernel.yield of nothing */
+sl_value *sl_bufferize_part(sl_bufferizer *bz, sl_builder *b, sl_value *whole, sl_expr offset, sl_type type);
+sl_op *sl_bufferize_each(sl_bufferizer *bz, const sl_dispatch *d, sl_builder *b);
+/* Takes the loop `each`, whose kernel.if is `made`, apart into launches over all branches, where it can be. */
+void sl_bufferize_group(sl_bufferizer *bz, const sl_dispatch *d, sl_op *each, sl_op *made);
 /* Makes the dims of `type` true of memory whose dims are `actual`: binds those that are unbound symbols (and lists them), guards the others. */
 void sl_bufferize_match_dims(sl_bufferizer *bz, sl_builder *builder, sl_type type, sl_type actual, sl_expr_list *bound);
 

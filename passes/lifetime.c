@@ -82,7 +82,7 @@ static void number_block(sl_lifetimes *l, sl_block *block) {
 static int64_t use_position(const sl_lifetimes *l, const sl_op *user, const sl_op *alloc) {
     int64_t position = l->end[sl_op_id(user)], made = l->start[sl_op_id(alloc)];
     for (sl_op *outer = sl_op_parent(user); outer && sl_op_get_kind(outer) != SL_OP_core_func; outer = sl_op_parent(outer)) {
-        if (sl_op_get_kind(outer) != SL_OP_kernel_while) continue;
+        if (sl_op_get_kind(outer) != SL_OP_kernel_while && sl_op_get_kind(outer) != SL_OP_kernel_each) continue;
         uint32_t id = sl_op_id(outer);
         if (l->start[id] <= made && made <= l->end[id]) break;
         position = l->end[id];

@@ -6,6 +6,7 @@
  * lie. A switch becomes
  *     dispatch   one region for each branch that computes something: takes its rows, runs the body on them, yields packed rows into the branch's part of one
  *                tensor with a row per choice. A branch without rows does not run.
+ *                Branches whose bodies differ in weights only share a region (split_group.c).
  *     merge      plain elementwise ops over all rows: each row takes its packed results in ascending order of branch (split_merge.c).
  * A branch that returns its rows as they came, or the same row for all, is part of the merge: it packs nothing and launches nothing (a cheap branch).
  *
@@ -214,42 +215,69 @@ static bool check_yields(sl_splitter *s, sl_op *op, int branch, sl_expr symbol) 
     return true;
 }
 
-/* The dispatch over the branches that compute something; `packed` gets its results. */
-static bool build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, int owed, int64_t site, sl_value **packed) {
+/* Attribute `members` or `picks` of a dispatch, when any class has several branches. */
+static void describe_classes(sl_splitter *s, sl_op *made, int count, const sl_split_class *classes) {
+    sl_arena *scratch = s->pass->scratch;
+    sl_attr *members = SL_NEW_ARRAY(scratch, sl_attr, (size_t)count + 1), *picks = SL_NEW_ARRAY(scratch, sl_attr, (size_t)count + 1);
+    bool several = false;
+    for (int g = 0; g < count; g++) {
+        const sl_split_class *class = &classes[g];
+        sl_attr *pairs = SL_NEW_ARRAY(scratch, sl_attr, class->picks.count + 1);
+        several |= class->count > 1;
+        members[g] = sl_attr_ints(s->c, class->count, class->members);
+        for (size_t i = 0; i < class->picks.count; i++) {
+            sl_attr pair[2] = {sl_attr_expr(s->c, class->picks.data[i].symbol), sl_attr_ints(s->c, class->count, class->picks.data[i].numbers)};
+            pairs[i] = sl_attr_array(s->c, 2, pair);
+        }
+        picks[g] = sl_attr_array(s->c, (int)class->picks.count, pairs);
+    }
+    if (!several) return;
+    sl_op_set_attr(made, "members", sl_attr_array(s->c, count, members));
+    sl_op_set_attr(made, "picks", sl_attr_array(s->c, count, picks));
+}
+
+/* The dispatch over the branches that compute something; `packed` gets its results. Returns the number of bodies, -1 after a report. */
+static int build_dispatch(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, int owed, int64_t site, sl_value **packed) {
     sl_arena *scratch = s->pass->scratch;
     int results = sl_op_result_count(op);
-    sl_expr *counts = SL_NEW_ARRAY(scratch, sl_expr, (size_t)computed + 1), *begins = SL_NEW_ARRAY(scratch, sl_expr, (size_t)computed + 1);
+    sl_split_class *classes = SL_NEW_ARRAY(scratch, sl_split_class, (size_t)computed + 1);
+    int regions = sl_split_classes(s, op, computed, branches, site >= 0 ? SL_SPLIT_ALL_ALONE : owed, classes);
+    sl_expr *counts = SL_NEW_ARRAY(scratch, sl_expr, (size_t)regions + 1), *begins = SL_NEW_ARRAY(scratch, sl_expr, (size_t)regions + 1);
+    int64_t *first = SL_NEW_ARRAY(scratch, int64_t, (size_t)regions + 1);
     sl_type *types = SL_NEW_ARRAY(scratch, sl_type, (size_t)results + 1);
     for (int i = 0; i < results; i++) types[i] = sl_split_rows_type(s, sl_value_type(sl_op_result(op, i)), plan->capacity);
-    for (int g = 0; g < computed; g++) {
-        counts[g] = count_symbol(s, sl_op_body(op, (int)branches[g]));
+    for (int g = 0; g < regions; g++) {
+        first[g] = classes[g].members[0];
+        counts[g] = count_symbol(s, sl_op_body(op, (int)first[g]));
         begins[g] = sl_expr_fresh(s->c);
-        if (!check_yields(s, op, (int)branches[g], counts[g])) return false;
+        if (!check_yields(s, op, (int)first[g], counts[g])) return -1;
     }
-    sl_named_attr attrs[] = {{"branches", sl_attr_ints(s->c, computed, branches)}, {"counts", sl_attr_exprs(s->c, computed, counts)},
-                             {"begins", sl_attr_exprs(s->c, computed, begins)}, {"rows", sl_attr_expr(s->c, plan->rows)}, {"owed", NULL}};
+    sl_named_attr attrs[] = {{"branches", sl_attr_ints(s->c, regions, first)}, {"counts", sl_attr_exprs(s->c, regions, counts)},
+                             {"begins", sl_attr_exprs(s->c, regions, begins)}, {"rows", sl_attr_expr(s->c, plan->rows)}, {"owed", NULL}};
     int attr_count = 4;
-    for (int g = 0; g < computed; g++)
-        if (branches[g] == owed) attrs[attr_count++].attr = sl_attr_int(s->c, g);
+    for (int g = 0; g < regions; g++)
+        if (first[g] == owed) attrs[attr_count++].attr = sl_attr_int(s->c, g);
     sl_builder b = sl_builder_before(op);
     sl_value *starts = plan->values[SL_PLAN_STARTS];
     sl_op *made = sl_build(&b, SL_OP_route_dispatch, 1, &starts, results, types, attr_count, attrs);
     if (site >= 0) sl_op_set_attr(made, "site", sl_attr_int(s->c, site));
     sl_value **yielded = SL_NEW_ARRAY(scratch, sl_value *, (size_t)results + 1);
-    for (int g = 0; g < computed; g++) {
+    for (int g = 0; g < regions; g++) {
         sl_builder inside = sl_builder_at_end(s->pass->module, sl_region_block(sl_op_add_region(made)));
         inside.loc = sl_op_loc(op);
+        sl_split_rebuild(s, op, &classes[g], &inside, made);
         sl_value *rows = sl_split_slice(s, &inside, plan->values[SL_PLAN_ROWS], 0, begins[g], counts[g]);
-        sl_split_inline(s, &inside, op, (int)branches[g], rows, yielded);
+        sl_split_inline(s, &inside, op, (int)first[g], rows, yielded);
         sl_build(&inside, SL_OP_route_yield, results, yielded, 0, NULL, 0, NULL);
     }
+    describe_classes(s, made, regions, classes);
     for (int i = 0; i < results; i++) packed[i] = sl_op_result(made, i);
-    return true;
+    return regions;
 }
 
 static bool split_switch(sl_splitter *s, sl_op *op, sl_plan *plan, int owed) {
     sl_arena *scratch = s->pass->scratch;
-    int results = sl_op_result_count(op), branch_count = plan->branches, computed = 0, cheap_count = 0;
+    int results = sl_op_result_count(op), branch_count = plan->branches, computed = 0, cheap_count = 0, bodies = 0;
     sl_split_merge merge = {.op = op, .plan = plan, .cheap = SL_NEW_ARRAY(scratch, sl_split_cheap, (size_t)branch_count + 1),
                             .packed = SL_NEW_ARRAY(scratch, sl_value *, (size_t)results + 1)};
     int64_t *branches = SL_NEW_ARRAY(scratch, int64_t, (size_t)branch_count + 1);
@@ -268,9 +296,10 @@ static bool split_switch(sl_splitter *s, sl_op *op, sl_plan *plan, int owed) {
     sl_split_decision decision = {.site = -1};
     if (owed < 0 && sl_split_choose(s, plan, &merge, computed, branches, &decision)) return true;
     if (plan->constant) sl_split_constant(s, op, plan, computed, branches, merge.packed);
-    else if (computed && !build_dispatch(s, op, plan, computed, branches, owed, decision.site, merge.packed)) return false;
-    sl_pass_decide(s->pass, op, "route", sl_arena_printf(scratch, "%d branches: %d on their packed rows%s, %d free of cost; %s", branch_count, computed,
-                   plan->constant ? " (known when compiling)" : " when they have any", cheap_count, plan->choices == 1 ? "each row takes its result" : "each row adds up its results"));
+    else if (computed && (bodies = build_dispatch(s, op, plan, computed, branches, owed, decision.site, merge.packed)) < 0) return false;
+    const char *grouped = bodies && bodies < computed ? sl_arena_printf(scratch, ", %d different bodies once weights are taken from stacks", bodies) : "";
+    sl_pass_decide(s->pass, op, "route", sl_arena_printf(scratch, "%d branches: %d on their packed rows%s%s, %d free of cost; %s", branch_count, computed,
+                   plan->constant ? " (known when compiling)" : " when they have any", grouped, cheap_count, plan->choices == 1 ? "each row takes its result" : "each row adds up its results"));
     if (decision.whole) sl_split_unless_whole(s, &merge, computed, branches);
     sl_split_merge_results(s, &merge);
     return true;

@@ -46,6 +46,20 @@ void sl_split_constant(sl_splitter *s, sl_op *op, const sl_plan *plan, int compu
 /* split_state.c: the switch that also pays what rows that go nowhere owe to states, as its branch 1; `op` itself when they owe nothing. */
 sl_op *sl_split_owed(sl_splitter *s, sl_op *op);
 
+/* split_group.c: branches whose bodies differ in constants only. */
+typedef struct sl_split_pick { sl_expr symbol; int64_t *numbers; } sl_split_pick;   /* value of the symbol for each member */
+typedef struct sl_split_class {
+    int count;
+    int64_t *members;              /* branches, ascending */
+    void *columns;                 /* split_group.c's: per member the constants that its body reads */
+    SL_VEC(sl_split_pick) picks;
+} sl_split_class;
+/* Sorts branches into classes (room for `computed`); their number. Branch `alone` (-1: none) shares with no other. */
+enum { SL_SPLIT_ALL_ALONE = -2 };     /* none share: other schedules of the same work name the branches one by one */
+int sl_split_classes(sl_splitter *s, sl_op *op, int computed, const int64_t *branches, int alone, sl_split_class *classes);
+/* Makes the body of the first member the one of all: it reads what differs from stacks, made before `outside`, through values made by `inside`. */
+void sl_split_rebuild(sl_splitter *s, sl_op *op, sl_split_class *class, sl_builder *inside, sl_op *outside);
+
 /* split_merge.c: replaces the switch by what each row gets. */
 typedef struct sl_split_cheap { int branch; sl_value **values; } sl_split_cheap;    /* one value per result, with all rows */
 typedef struct sl_split_merge {

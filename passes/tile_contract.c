@@ -212,18 +212,49 @@ static int64_t *offsets_of(tile_kernel *k, const contract *c, sl_expr offset, in
     return offsets;
 }
 
-static bool can_pack_constant(tile_kernel *k, const contract *c) {
+/* Stacked weights are read at symbols in leading dims: their number, flat, and the offset without them. */
+static sl_expr find_pick(tile_kernel *k, contract *c, sl_expr offset) {
+    sl_type type = sl_value_type(sl_op_operand(c->anchor, c->right));
+    sl_attr map = sl_nest_map(c->anchor, c->right);
+    c->pick = NULL, c->picks = 1;
+    for (int d = 0, rank = sl_type_rank(type); d < rank; d++) {
+        sl_expr index = sl_attr_map_result(map, d), stride = tile_const(k, 1);
+        if (sl_expr_get_kind(index) != SL_EXPR_SYMBOL || sl_type_static_dim(type, d) < 1) break;
+        for (int i = d + 1; i < rank; i++) stride = tile_mul(k, stride, sl_type_dim(type, i));
+        offset = sl_expr_sub(k->context, offset, tile_mul(k, index, stride));
+        c->pick = c->pick ? tile_add(k, tile_mul(k, c->pick, sl_type_dim(type, d)), index) : index;
+        c->picks *= sl_type_static_dim(type, d);
+    }
+    return offset;
+}
+
+static bool no_symbol(void *self, sl_expr atom, int64_t *value) {
+    (void)self;
+    *value = 0;
+    return sl_expr_get_kind(atom) == SL_EXPR_LOOP;
+}
+
+static bool can_pack_constant(tile_kernel *k, contract *c) {
     sl_value *tensor = sl_op_operand(c->anchor, c->right);
     sl_attr data = sl_value_constant(tensor);
     sl_expr coefficient, rest;
     if (!data || sl_attr_data_is_splat(data) || has_guard(&c->b_space) || c->b_space.accesses.count != 1 || c->n_known < 0 || c->k_known < 1) return false;
     if (c->n_known > (1 << 24) || c->k_known > (1 << 24) || sl_element_bits(sl_type_element(sl_value_type(tensor))) > 64) return false;
-    sl_expr offset = c->b_space.accesses.data[0].offset;
+    sl_expr offset = find_pick(k, c, c->b_space.accesses.data[0].offset);
+    int64_t origin;
     for (int i = 0; i < c->loop_count; i++) {
         if (!sl_expr_uses_loop(offset, i)) continue;
         if (!sl_expr_split_linear(k->context, offset, i, &coefficient, &rest) || !sl_expr_is_const(coefficient, NULL)) return false;
     }
-    return true;
+    return sl_expr_evaluate(offset, no_symbol, NULL, &origin);
+}
+
+/* Offsets of batches in one of the stacked weights, for all of them. Symbols stand in leading dims, so that the weights lie one after the other. */
+static int64_t *repeat_picks(tile_kernel *k, const contract *c, int64_t batches, const int64_t *offsets, int64_t distance) {
+    int64_t *all = SL_NEW_ARRAY(k->arena, int64_t, (size_t)(batches * c->picks));
+    for (int64_t p = 0; p < c->picks; p++)
+        for (int64_t b = 0; b < batches; b++) all[p * batches + b] = p * distance + offsets[b];
+    return all;
 }
 
 static int64_t *steps_of(tile_kernel *k, int64_t count, int64_t stride) {
@@ -235,26 +266,28 @@ static int64_t *steps_of(tile_kernel *k, int64_t count, int64_t stride) {
 static bool pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     sl_value *tensor = sl_op_operand(c->anchor, c->right);
     sl_attr source = sl_value_constant(tensor), packed = NULL;
-    sl_expr offset = c->b_space.accesses.data[0].offset;
+    sl_expr offset = find_pick(k, c, c->b_space.accesses.data[0].offset);
     int64_t batches = 1, panels = sl_expr_const_or(c->panels, 1);
     sl_attr starts = NULL;
     c->packed_batch = false;
     for (int i = 0; i < c->batch_count; i++) c->packed_batch |= sl_expr_uses_loop(offset, c->batch[i]);
     if (c->packed_batch) batches = sl_expr_const_or(c->batch_extent, -1);
     if (batches < 0) return false;
-    pack_layout layout = {.batch_count = batches, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element};
+    pack_layout layout = {.batch_count = batches * c->picks, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element};
     if (c->whole.shared) {
         static const int64_t origin = 0;
         layout.n_count = c->whole.n, layout.k_count = c->whole.k, layout.panels = panels = (c->whole.n + c->width - 1) / c->width, layout.batch = &origin;
         layout.n = steps_of(k, c->whole.n, c->whole.n_stride), layout.k = steps_of(k, c->whole.k, c->whole.k_stride);
     } else {
-        layout.batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
+        int64_t *batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
+        if (batch && c->picks > 1) batch = repeat_picks(k, c, batches, batch, sl_type_static_count(sl_value_type(tensor)) / c->picks);
+        layout.batch = batch;
         layout.n = offsets_of(k, c, offset, c->n_count, c->n, c->n_known, true);
         layout.k = offsets_of(k, c, offset, c->k_count, c->k, c->k_known, true);
     }
     if (!layout.batch || !layout.n || !layout.k) return false;
     uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)layout.n_count, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)layout.k_count, (uint64_t)c->width));
-    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)batches, hash) ^ (uint64_t)((panels * 64 + c->b_element) * 8 + c->dot);
+    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)layout.batch_count, hash) ^ (uint64_t)((panels * 64 + c->b_element) * 8 + c->dot);
     for (size_t i = 0; i < cache->packed.count && !packed; i++)
         if (cache->packed.data[i].source == source && cache->packed.data[i].layout == hash) packed = cache->packed.data[i].packed;
     if (!packed) {
@@ -265,6 +298,7 @@ static bool pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     sl_builder here = sl_builder_before(k->group);
     c->packed = sl_build_constant(&here, packed);
     if (starts) c->starts = sl_build_constant(&here, starts);
+    if (c->picks > 1) sl_op_set_attr(sl_value_op(c->packed), "stack", sl_attr_int(k->context, c->picks));
     sl_value_set_name(c->packed, sl_value_name(tensor));
     return true;
 }
@@ -474,6 +508,10 @@ static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_
         } else {
             sl_expr which = tile_const(k, 0);
             if (c->b_mode == CONTRACT_B_CONSTANT) which = tile_add(k, panel, tile_const(k, v / c->column_vectors));
+            if (c->b_mode == CONTRACT_B_CONSTANT && c->pick) {
+                sl_expr stride = c->packed_batch ? tile_mul(k, c->batch_extent, c->panels) : c->panels;
+                which = tile_add(k, which, tile_mul(k, c->pick, stride));
+            }
             if (c->b_mode == CONTRACT_B_CONSTANT && c->packed_batch && c->batch_set >= 0) which = tile_add(k, which, tile_mul(k, k->sets[c->batch_set].base, c->panels));
             if (c->whole.shared) which = tile_add(k, which, tile_const(k, c->whole.first_n / c->width));
             rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, c->whole.first_k * c->width + (int64_t)inner * k->lanes * c->dot));
@@ -742,7 +780,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         return false;
     }
     if (c->whole.shared && c->packed) launch.bytes = tile_const(k, used * c->width * c->k_known * (sl_element_bits(c->b_element) / 8));
-    else if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8));
+    else if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8)), launch.bytes = sl_expr_floordiv(k->context, launch.bytes, tile_const(k, c->picks));
     else launch.bytes = bytes_in_place(k, c);
     if (c->dot > 1) c->tile_reason = sl_arena_printf(k->arena, "%s, sums of %d products of %s and %s", c->tile_reason, c->dot, sl_element_name(c->a_narrow), sl_element_name(c->b_element));
     if (windows) launch.reason = sl_arena_printf(k->arena, "contraction: %s%s", contract_window_reason(k, c), c->heavy ? ", epilogue by rows of the tile" : "");

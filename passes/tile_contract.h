@@ -47,6 +47,8 @@ typedef struct contract {
     sl_value *packed;                        /* B as a packed constant (a tensor value) */
     bool packed_batch;                       /* which has a leading batch index */
     pack_whole whole;                        /* B is one of several overlapping slices of a weight, which share one packing of all of it */
+    sl_expr pick;                            /* of several stacked weights: number of the one that is meant, over symbols; NULL: one */
+    int64_t picks;                           /* how many */
     sl_value *a_scratch, *b_scratch, *c_scratch;
     sl_element a_element, b_element;         /* of what the inner loop loads */
     int64_t a_pitch;                         /* elements from row to row in a_scratch */

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CACHE_LINE = 64, MAX_THREADS = 1024, CHUNKS_PER_SHARE = 4 };
+enum { CACHE_LINE = 64, MAX_THREADS = 1024 };
 enum { GATE_OPEN = 1 << 16 };     /* the bits below count the workers inside */
 
 typedef struct share { _Alignas(CACHE_LINE) atomic_llong next; int64_t end; } share;
@@ -191,7 +191,7 @@ static const char *take_message(sl_pool *pool, int threads) {
     return message;
 }
 
-const char *sl_pool_run(sl_pool *pool, sl_kernel_fn kernel, void *const *buffers, const int64_t *scalars, int64_t tasks, int64_t grain) {
+const char *sl_pool_run(sl_pool *pool, sl_kernel_fn kernel, void *const *buffers, const int64_t *scalars, int64_t tasks, int64_t grain, int chunks) {
     if (tasks <= 0) return NULL;
     if (grain < 1) grain = 1;
     int threads = pool->threads;
@@ -199,7 +199,7 @@ const char *sl_pool_run(sl_pool *pool, sl_kernel_fn kernel, void *const *buffers
         kernel(buffers, scalars, 0, tasks, &pool->members[0].worker);
         return take_message(pool, 1);
     }
-    int64_t chunk = tasks / ((int64_t)threads * CHUNKS_PER_SHARE);
+    int64_t chunk = tasks / ((int64_t)threads * chunks);
     pool->chunk = chunk > grain ? chunk : grain;
     pool->kernel = kernel;
     pool->buffers = buffers;

@@ -167,6 +167,8 @@ static void read_table(cursor *c, sl_arena *arena, sl_program_table *table) {
     table->symbol_count = read_small(c);
     table->dynamic_slot_count = read_small(c);
     table->scratch_bytes = read_int(c);
+    table->queue_launches = read_int(c);
+    table->queue_words = read_int(c);
     if (table->symbol_count < 0 || table->dynamic_slot_count < 0 || table->scratch_bytes < 0) c->failed = true;
     table->inputs = read_values(c, arena, table->input_count);
     table->outputs = read_values(c, arena, table->output_count);

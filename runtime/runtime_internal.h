@@ -27,6 +27,9 @@ typedef struct sl_block_memory { void *data; int64_t size; } sl_block_memory;
 
 typedef struct sl_kernel_count { int64_t runs, work, nanoseconds; } sl_kernel_count;
 
+/* Launches that wait for a kernel.flush (group.c). */
+typedef struct sl_queue { sl_block_memory jobs, words, order; int64_t job_count, word_count; } sl_queue;
+
 struct sluice_session {
     sluice_context *context;
     sluice_program *program;
@@ -46,6 +49,8 @@ struct sluice_session {
     sl_kernel_count *counts;          /* kernel_count, when options.counters */
     int64_t *dense;                   /* SL_ABI_DENSE_FIELDS a launch site; then SL_ABI_BRANCH_FIELDS a branch site; likewise */
     int64_t *branches;
+    sl_queue queue;
+    int64_t schedules[SLUICE_SCHEDULE_COUNT];   /* flushes of the last run by how they ran */
     int64_t bytes, peak_bytes;        /* all blocks together */
     sluice_code run_code;
     char run_error[1024];
@@ -54,6 +59,15 @@ struct sluice_session {
 typedef enum sl_grow { SL_GROW_DROP, SL_GROW_KEEP } sl_grow;
 /* Grows a block to `size` bytes (64-byte aligned); with SL_GROW_DROP its contents are lost. Fails on the session's memory limit and on out of memory. */
 SL_MUST_USE sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64_t size, sl_grow grow, const char *what);
+
+/* ---- group.c ---- */
+SL_MUST_USE sl_status sl_group_reserve(sluice_session *session, int64_t launches, int64_t words);
+SL_MUST_USE sl_status sl_group_add(sluice_session *session, int32_t kernel, sl_kernel_fn function, void *const *buffers, const int64_t *scalars, int64_t tasks, int64_t work,
+                                   int32_t buffer_count, int32_t scalar_count);
+/* Runs and empties the queue; `message`: of a failed kernel.assert, or NULL. */
+SL_MUST_USE sl_status sl_group_run(sluice_session *session, int32_t padding, const char **message);
+int32_t sl_group_first_kernel(const sluice_session *session);
+void sl_group_count_time(sluice_session *session, int64_t count, int64_t nanoseconds);     /* of the `count` launches that ran last */
 
 extern const sl_abi_services sl_runtime_services;
 

@@ -28,22 +28,48 @@ static int32_t record_status(sluice_session *session, sl_status status) {
 
 static int32_t service_fail(sl_abi_frame *frame, int32_t code, const char *message) { return record(frame->session, (sl_code)code, message); }
 
+static int32_t record_assert(sluice_session *session, int32_t kernel, const char *message) {
+    const char *location = session->program->table->kernels[kernel].location;
+    char text[sizeof session->run_error];
+    snprintf(text, sizeof text, "%s%s%s", location ? location : "", location && *location ? ": " : "", message);
+    return record(session, SL_RUN_TIME, text);
+}
+
 static int32_t service_launch(sl_abi_frame *frame, int32_t kernel, sl_kernel_fn function, void *const *buffers, const int64_t *scalars, int64_t tasks,
                               int64_t grain, int64_t work) {
     sluice_session *session = frame->session;
     int64_t start = session->counts ? now_nanoseconds() : 0;
-    const char *message = sl_pool_run(session->pool, function, buffers, scalars, tasks, grain);
+    const char *message = sl_pool_run(session->pool, function, buffers, scalars, tasks, grain, 4);
     if (session->counts) {
         sl_kernel_count *count = &session->counts[kernel];
         count->runs++;
         count->work += work;
         count->nanoseconds += now_nanoseconds() - start;
     }
-    if (!message) return 0;
-    const char *location = session->program->table->kernels[kernel].location;
-    char text[sizeof session->run_error];
-    snprintf(text, sizeof text, "%s%s%s", location ? location : "", location && *location ? ": " : "", message);
-    return record(session, SL_RUN_TIME, text);
+    return message ? record_assert(session, kernel, message) : 0;
+}
+
+static int32_t service_queue(sl_abi_frame *frame, int32_t kernel, sl_kernel_fn function, void *const *buffers, const int64_t *scalars, int64_t tasks, int64_t grain, int64_t work,
+                             int32_t buffer_count, int32_t scalar_count) {
+    sluice_session *session = frame->session;
+    (void)grain;                       /* worked out for all that is queued together */
+    if (session->counts) {
+        session->counts[kernel].runs++;
+        session->counts[kernel].work += work;
+    }
+    sl_status status = sl_group_add(session, kernel, function, buffers, scalars, tasks, work, buffer_count, scalar_count);
+    return status ? record_status(session, status) : 0;
+}
+
+static int32_t service_flush(sl_abi_frame *frame, int32_t padding) {
+    sluice_session *session = frame->session;
+    int64_t start = session->counts ? now_nanoseconds() : 0, count = session->queue.job_count;
+    int32_t kernel = sl_group_first_kernel(session);
+    const char *message;
+    sl_status status = sl_group_run(session, padding, &message);
+    if (status) return record_status(session, status);
+    if (session->counts && count) sl_group_count_time(session, count, now_nanoseconds() - start);
+    return message ? record_assert(session, kernel, message) : 0;
 }
 
 static int32_t service_call(sl_abi_frame *frame, const sl_abi_call *call) {
@@ -127,7 +153,7 @@ static int32_t service_mismatch(sl_abi_frame *frame, int32_t input, int32_t dim,
 }
 
 const sl_abi_services sl_runtime_services = {
-    .launch = (void *)service_launch, .call = (void *)service_call, .dynamic = (void *)service_dynamic, .output = (void *)service_output, .fail = (void *)service_fail,
+    .launch = (void *)service_launch, .queue = (void *)service_queue, .flush = (void *)service_flush, .call = (void *)service_call, .dynamic = (void *)service_dynamic, .output = (void *)service_output, .fail = (void *)service_fail,
     .mismatch = (void *)service_mismatch,
 };
 

@@ -54,6 +54,8 @@ void sluice_session_destroy(sluice_session *session) {
     sl_allocator allocator = session->allocator;
     sl_pool_destroy(session->pool);
     sl_deallocate(&allocator, session->arena.data, (size_t)session->arena.size);
+    sl_block_memory *const queue[] = {&session->queue.jobs, &session->queue.words, &session->queue.order};
+    for (int i = 0; i < 3; i++) sl_deallocate(&allocator, queue[i]->data, (size_t)queue[i]->size);
     for (int32_t i = 0; session->dynamic && i < table->dynamic_slot_count; i++) sl_deallocate(&allocator, session->dynamic[i].data, (size_t)session->dynamic[i].size);
     for (int32_t i = 0; session->outputs && i < table->output_count; i++) sl_deallocate(&allocator, session->outputs[i].data, (size_t)session->outputs[i].size);
     for (int32_t i = 0; session->staging && i < table->input_count; i++) sl_deallocate(&allocator, session->staging[i].data, (size_t)session->staging[i].size);
@@ -88,12 +90,18 @@ sluice_code sluice_session_create(sluice_program *program, const sluice_session_
         sluice_session_destroy(session);
         return sl_host_fail(program->context, SL_ERROR(SL_INVALID_ARGUMENT, "%d threads asked for", threads));
     }
+    if (session->options.schedule < 0 || session->options.schedule >= SLUICE_SCHEDULE_COUNT) {
+        int32_t schedule = session->options.schedule;
+        sluice_session_destroy(session);
+        return sl_host_fail(program->context, SL_ERROR(SL_INVALID_ARGUMENT, "there is no schedule %d", schedule));
+    }
     if (session->options.threads == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         session->options.threads = cores > 0 ? (int32_t)cores : 1;
     }
     if (session->options.spin_microseconds < 0) session->options.spin_microseconds = 50;
     bool complete = true;
+    sl_status queue = sl_group_reserve(session, table->queue_launches, table->queue_words);
 #define NEW_TABLE(field, count)                                                                                                   \
     if ((count) > 0) {                                                                                                            \
         session->field = sl_allocate(&session->allocator, sizeof(*session->field) * (size_t)(count), 16);                         \
@@ -113,7 +121,7 @@ sluice_code sluice_session_create(sluice_program *program, const sluice_session_
         NEW_TABLE(branches, table->branch_count * SL_ABI_BRANCH_FIELDS)
     }
 #undef NEW_TABLE
-    sl_status status = complete ? sl_pool_create(&session->allocator, session->options.threads, session->options.pin != 0,
+    sl_status status = queue ? queue : complete ? sl_pool_create(&session->allocator, session->options.threads, session->options.pin != 0,
                                                  session->options.spin_microseconds, table->scratch_bytes, &session->pool)
                                 : SL_ERROR(SL_OUT_OF_MEMORY, "no memory for a session");
     if (status) {
@@ -212,6 +220,8 @@ static sl_status run(sluice_session *session, const DLTensor *inputs, int32_t in
     if (session->counts) memset(session->counts, 0, sizeof *session->counts * (size_t)table->kernel_count);
     if (session->dense) memset(session->dense, 0, sizeof *session->dense * (size_t)table->kernel_count * SL_ABI_DENSE_FIELDS);
     if (session->branches) memset(session->branches, 0, sizeof *session->branches * (size_t)table->branch_count * SL_ABI_BRANCH_FIELDS);
+    session->queue.job_count = session->queue.word_count = 0;
+    memset(session->schedules, 0, sizeof session->schedules);
     session->caller_outputs = outputs;
     session->run_code = SLUICE_OK;
     session->run_error[0] = 0;
@@ -241,6 +251,10 @@ sluice_code sluice_session_run(sluice_session *session, const DLTensor *inputs, 
 
 int64_t sluice_session_arena_bytes(const sluice_session *session) { return session->arena.size; }
 int64_t sluice_session_peak_bytes(const sluice_session *session) { return session->peak_bytes; }
+
+int64_t sluice_session_schedule_count(const sluice_session *session, sluice_schedule schedule) {
+    return (int)schedule >= 0 && schedule < SLUICE_SCHEDULE_COUNT ? session->schedules[schedule] : 0;
+}
 
 int32_t sluice_session_counter_count(const sluice_session *session) { return session->counts ? session->program->table->kernel_count : 0; }
 

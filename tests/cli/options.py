@@ -281,6 +281,20 @@ def case_profiles(bench):
     bench.run(*command, "--reference", "--profile-out", "p.json", code=USAGE, says="needs compiled code")
 
 
+def case_schedules(bench):
+    """Experts that share a body, in each schedule: the same bits, and the report says which one ran."""
+    command = ["run", os.path.join(SOURCE, "samples", "routing", "experts.json"), "--shape", "rows=32", "--input", "x=random"]
+    bits = {}
+    for schedule, ran in [("loop", "one by one"), ("grouped", "grouped"), ("padded", "padded"), ("auto", "launches over several branches")]:
+        assert ran in bench.run(*command, "--schedule", schedule, "--output-dir", schedule, "--report").out
+        with open(bench.path(schedule + "/y.npy"), "rb") as file:
+            bits[schedule] = file.read()
+        counts = bench.run(*command, "--schedule", schedule, "--report-json").json()["schedules"]
+        assert sum(counts.values()) > 0 and (schedule == "auto" or counts[schedule] == sum(counts.values())), counts
+    assert len(set(bits.values())) == 1
+    bench.run(*command, "--schedule", "fast", code=USAGE, says="expected auto, loop, grouped or padded")
+
+
 def case_seeing_passes(bench):
     m = model(bench)
     for command in [["compile", m], ["opt", m, "--passes", "default", "-o", "out.sl"], ["run", m, "--input", "random"]]:

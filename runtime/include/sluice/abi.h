@@ -22,6 +22,9 @@
 
 typedef void (*sl_kernel_fn)(void *const *buffers, const int64_t *scalars, int64_t first, int64_t end, sl_abi_worker *worker);
 typedef int32_t (*sl_launch_fn)(sl_abi_frame *, int32_t kernel, sl_kernel_fn, void *const *buffers, const int64_t *scalars, int64_t tasks, int64_t grain, int64_t work);
+typedef int32_t (*sl_queue_fn)(sl_abi_frame *, int32_t kernel, sl_kernel_fn, void *const *buffers, const int64_t *scalars, int64_t tasks, int64_t grain, int64_t work,
+                              int32_t buffer_count, int32_t scalar_count);
+typedef int32_t (*sl_flush_fn)(sl_abi_frame *, int32_t padding);
 typedef int32_t (*sl_call_fn)(sl_abi_frame *, const sl_abi_call *);
 typedef void *(*sl_dynamic_fn)(sl_abi_frame *, int32_t slot, int64_t bytes);
 typedef void *(*sl_output_fn)(sl_abi_frame *, int32_t index, int32_t rank, const int64_t *shape);
@@ -59,6 +62,7 @@ typedef struct sl_program_table {
     uint32_t abi_version;
     int32_t input_count, output_count, symbol_count, constant_count, kernel_count, dynamic_slot_count, branch_count;
     int64_t scratch_bytes;
+    int64_t queue_launches, queue_words;   /* most launches that wait for one flush; most 8-byte arguments of them together */
     const sl_abi_value *inputs, *outputs;
     const sl_abi_kernel *kernels;
     const sl_abi_branch *branches;

@@ -74,12 +74,21 @@ SLUICE_API int32_t sluice_program_find_input(const sluice_program *program, cons
 SLUICE_API int32_t sluice_program_find_output(const sluice_program *program, const char *name);
 
 /* ---- sessions ---- */
+/* How branches with one body and weights of their own (experts) run: */
+typedef enum sluice_schedule {
+    SLUICE_SCHEDULE_AUTO,         /* chosen by the load of each run */
+    SLUICE_SCHEDULE_LOOP,         /* one branch after the other */
+    SLUICE_SCHEDULE_GROUPED,      /* one launch over the tasks of all branches */
+    SLUICE_SCHEDULE_PADDED,       /* one launch over a grid with as many tasks for each branch as the fullest one has */
+    SLUICE_SCHEDULE_COUNT,
+} sluice_schedule;
 typedef struct sluice_session_options {
     int32_t threads;              /* 0: as many as cores; 1: none but the caller */
     int32_t pin;                  /* 1: pin workers to cores */
     int32_t spin_microseconds;    /* how long an idle worker spins before it sleeps; -1: default 50 */
     int32_t counters;             /* 1: count work per op (small cost) */
     int64_t memory_limit;         /* bytes of arena and outputs; 0: none */
+    int32_t schedule;             /* sluice_schedule of branches that share a body; all give the same bits */
 } sluice_session_options;
 SLUICE_API void sluice_session_options_init(sluice_session_options *options);
 SLUICE_API sluice_code sluice_session_create(sluice_program *program, const sluice_session_options *options, sluice_session **session);
@@ -92,6 +101,9 @@ SLUICE_API sluice_code sluice_session_run(sluice_session *session, const DLTenso
 /* Bytes of arena in use by the session, and the most so far. */
 SLUICE_API int64_t sluice_session_arena_bytes(const sluice_session *session);
 SLUICE_API int64_t sluice_session_peak_bytes(const sluice_session *session);
+
+/* How many groups of launches the last run did in the given way. */
+SLUICE_API int64_t sluice_session_schedule_count(const sluice_session *session, sluice_schedule schedule);
 
 /* ---- counters: what the last run did, op by op; needs options.counters ---- */
 typedef struct sluice_counter {

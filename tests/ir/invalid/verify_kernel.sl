@@ -74,6 +74,16 @@ core.func @host(%x: buffer<4 x f32>) {buffers = true} {
   kernel.branch {index = 0, rows = expr(B)}
 // CHECK: :[[@LINE+1]]:3: error: kernel.bind: attribute `symbol` is missing (the symbol)
   kernel.bind(%x) : (buffer<4 x f32>)
+// CHECK: :[[@LINE+1]]:3: error: kernel.flush: padding is -1 percent
+  kernel.flush {padding = -1}
+// CHECK: :[[@LINE+1]]:3: error: kernel.each: runs a region without arguments at least once, not 0 times
+  kernel.each {count = 0, symbol = expr(?9)} ({
+    kernel.yield
+  })
+// CHECK: :[[@LINE+1]]:3: error: kernel.each: 7 is no symbol
+  kernel.each {count = 1, symbol = expr(7)} ({
+    kernel.yield
+  })
   kernel.while ({
     kernel.yield
   }, {

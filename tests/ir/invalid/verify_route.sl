@@ -36,6 +36,18 @@ core.func @split(%keys: tensor<B x f32>, %good: tensor<B x i64>, %starts: tensor
     route.yield(%11) : (tensor<7 x f32>)
   })
 // CHECK: :[[@LINE+1]]:3: error: route.dispatch: region 0 must take nothing and yield rows for each of the 1 results
+  %13 = route.dispatch(%starts) {begins = [expr(?2)], branches = ints[1], counts = [expr(?1)], rows = expr(B)} : (tensor<4 x i64>) -> tensor<B x f32> ({
+    route.yield
+  })
+// CHECK: :[[@LINE+1]]:3: error: route.dispatch: `members` of region 0 must be ascending branches that begin with branches[0], `picks` pairs of a symbol and a number for each of them
+  %14 = route.dispatch(%starts) {begins = [expr(?2)], branches = ints[1], counts = [expr(?1)], members = [ints[1, 0]], picks = [[]], rows = expr(B)} : (tensor<4 x i64>) -> tensor<B x f32> ({
+    route.yield
+  })
+// CHECK: :[[@LINE+1]]:3: error: route.dispatch: `members` of region 0 must be ascending branches that begin with branches[0], `picks` pairs of a symbol and a number for each of them
+  %15 = route.dispatch(%starts) {begins = [expr(?2)], branches = ints[1], counts = [expr(?1)], members = [ints[1, 2]], picks = [[[expr(?3), ints[0]]]], rows = expr(B)} : (tensor<4 x i64>) -> tensor<B x f32> ({
+    route.yield
+  })
+// CHECK: :[[@LINE+1]]:3: error: route.dispatch: region 0 must take nothing and yield rows for each of the 1 results
   %12 = route.dispatch(%starts) {begins = [expr(?2)], branches = ints[1], counts = [expr(?1)], rows = expr(B)} : (tensor<4 x i64>) -> tensor<B x f32> ({
     route.yield
   })

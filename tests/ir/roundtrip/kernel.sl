@@ -55,6 +55,12 @@ core.func @host(%x: buffer<B x f32>, %go: i1, %n: i64) {buffers = true} {
     %0 = core.dim {value = expr(B)} : () -> i64
     kernel.yield(%0) : (i64)
   })
+  kernel.each {count = 3, symbol = expr(?3)} ({
+    kernel.branch {dense = expr(B), entry = 1, index = 0, members = ints[0, 2, 5], rows = expr(?3)}
+    kernel.launch(%a, %b) {callee = "double", dims = [expr(B)], inputs = 1, queued = true, tasks = expr(B)} : (buffer<B x f32>, buffer<B x f32>)
+    kernel.yield
+  })
+  kernel.flush {padding = 25}
   %last = kernel.while(%picked) : (i64) -> i64 ({ ^(%i: i64):
     %1 = arith.cmp(%i, %n) {predicate = "lt"} : (i64, i64) -> i1
     kernel.yield(%1, %i) : (i1, i64)
