@@ -2,7 +2,8 @@
  *
  * The group is the anchor (position 0), then the epilogue nests in order. An epilogue nest runs over the anchor's parallel loops, in the anchor's numbering
  * (d0..dP-1), and touches values of the group at its own point only; what it reads from outside (bias, residual, mask) it may read anywhere. The anchor's
- * operands are not computed inside. Anchors are taken from the last to the first, so that an op that could finish two of them finishes the later. */
+ * operands are not computed inside, with one exception: a nest that only gathers rows of another tensor (the packed rows of a routed branch) stands before the anchor, so that
+ * the kernel fetches the rows by their numbers and no packed copy is made; contractions that share such rows each have their own. Anchors are taken from the last to the first, so that an op that could finish two of them finishes the later. */
 #include "fuse.h"
 
 #include <string.h>
@@ -71,6 +72,68 @@ static sl_op *next_epilogue(sl_fuse *fuse, const sl_fuse_space *space, sl_fuse_m
     return best;
 }
 
+/* ---- rows gathered by the kernel ---- */
+
+/* Copies rows of a tensor that is not made here: one nest.extract at a row number that is data. */
+static bool is_row_gather(sl_fuse *fuse, sl_op *nest) {
+    int extracts = 0;
+    if (!sl_fuse_is_free(fuse, nest) || !sl_nest_is_elementwise(nest) || sl_op_result_count(nest) != 1 || sl_op_operand_count(nest) != 1) return false;
+    for (sl_op *op = sl_block_first(sl_nest_body(nest)); op; op = sl_op_next(op)) {
+        sl_op_kind kind = sl_op_get_kind(op);
+        if (kind == SL_OP_nest_extract) {
+            /* the row number is the nest's operand, what follows are loops */
+            for (int i = 1; i < sl_op_operand_count(op); i++) {
+                sl_op *index = sl_value_op(sl_op_operand(op, i));
+                if (i == 1 ? sl_op_operand(op, i) != sl_nest_argument(nest, 0) : !index || sl_op_get_kind(index) != SL_OP_nest_index) return false;
+            }
+            extracts++;
+        } else if (kind != SL_OP_nest_index && kind != SL_OP_nest_yield) {
+            return false;
+        }
+    }
+    sl_attr map = sl_nest_result_map(nest, 0);
+    for (int d = 0; d < sl_attr_count(map); d++)
+        if (sl_expr_plain_loop(sl_attr_map_result(map, d)) != d) return false;
+    return extracts == 1 && sl_attr_count(map) == sl_nest_loop_count(nest);
+}
+
+/* Whether a contraction walks the rows of its left operand as one loop and sums over all that is in them. */
+static bool sums_rows_of(sl_op *anchor, const sl_value *rows) {
+    sl_contraction info;
+    if (!sl_nest_is_contraction(anchor, &info) || sl_op_operand(anchor, info.left) != rows || sl_op_operand(anchor, info.right) == rows || info.n_count == 0) return false;
+    sl_attr map = sl_nest_map(anchor, info.left);
+    for (int d = 0; d < sl_attr_count(map); d++) {
+        int loop = sl_expr_plain_loop(sl_attr_map_result(map, d));
+        if (loop < 0 || info.roles[loop] != (d ? SL_ROLE_K : SL_ROLE_M)) return false;
+    }
+    return !sl_nest_outside(anchor, info.left);
+}
+
+/* The gather that makes the anchor's rows, when all who read them are such contractions; NULL otherwise. */
+static sl_op *gather_of(sl_fuse *fuse, sl_op *anchor) {
+    sl_contraction info;
+    sl_nest_is_contraction(anchor, &info);
+    sl_value *rows = sl_op_operand(anchor, info.left);
+    sl_op *nest = sl_value_op(rows);
+    if (!nest || !is_row_gather(fuse, nest) || sl_type_rank(sl_value_type(rows)) < 2) return NULL;
+    int seen = 0;
+    for (sl_use *use = sl_value_first_use(rows); use; use = sl_use_next(use))
+        if (++seen > MAX_USES || !sums_rows_of(sl_use_user(use), rows)) return NULL;
+    return nest;
+}
+
+/* A gather of the anchor's own. */
+static sl_op *own_gather(sl_fuse *fuse, sl_op *anchor, sl_op *gather) {
+    sl_contraction info;
+    if (sl_value_has_one_use(sl_op_result(gather, 0))) return gather;
+    sl_nest_is_contraction(anchor, &info);
+    sl_builder builder = sl_builder_after(gather);
+    sl_op *copy = sl_op_clone(&builder, gather, sl_value_map_create(fuse->arena));
+    sl_fuse_set_order(fuse, copy, sl_fuse_order(fuse, gather));
+    sl_op_set_operand(anchor, info.left, sl_op_result(copy, 0));
+    return copy;
+}
+
 static void finish(sl_fuse *fuse, sl_fuse_space *space, const char *reason) {
     sl_op *ops[SL_FUSE_MAX_MEMBERS];
     bool reduced[SL_NEST_MAX_LOOPS] = {0};
@@ -81,9 +144,19 @@ static void finish(sl_fuse *fuse, sl_fuse_space *space, const char *reason) {
         member->nest = sl_nest_rewrite(&builder, member->nest, member->substitution, space->count, space->bounds, reduced);
         sl_fuse_set_order(fuse, member->nest, order);
     }
-    int count = sl_fuse_with(fuse, space, NULL, ops);
-    if (!sl_fuse_can_join(fuse, ops, count)) return;       /* was found joinable; rewriting keeps every dependence */
-    sl_fuse_make_group(fuse, ops, count, 0, "contraction", 0, reason);
+    sl_op *anchor = space->members[0].nest, *gather = gather_of(fuse, anchor);
+    int count = 0, first = 0;
+    if (gather && space->member_count < SL_FUSE_MAX_MEMBERS) {
+        count = sl_fuse_with(fuse, space, gather, ops);
+        if (ops[0] == gather && sl_fuse_can_join(fuse, ops, count)) first = 1;
+    }
+    if (first && (ops[0] = own_gather(fuse, anchor, gather)) != gather && !sl_fuse_can_join(fuse, ops, count)) return;
+    if (!first) {
+        count = sl_fuse_with(fuse, space, NULL, ops);
+        if (count == 1 || !sl_fuse_can_join(fuse, ops, count)) return;       /* was found joinable; rewriting keeps every dependence */
+    }
+    if (first) reason = reason ? sl_arena_printf(fuse->arena, "%s; rows gathered where they are read", reason) : "rows gathered where they are read: no packed copy";
+    sl_fuse_make_group(fuse, ops, count, first, "contraction", 0, reason);
 }
 
 void sl_fuse_contractions(sl_fuse *fuse) {
@@ -99,6 +172,6 @@ void sl_fuse_contractions(sl_fuse *fuse) {
             sl_fuse_add(fuse, space, &member);
             reason = why;
         }
-        if (space->member_count > 1) finish(fuse, space, reason);
+        if (space->member_count > 1 || gather_of(fuse, anchors.data[i])) finish(fuse, space, reason);
     }
 }

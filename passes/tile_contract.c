@@ -148,7 +148,7 @@ static bool collect(tile_kernel *k, contract *c) {
     tile_collect_value(k, &c->b_space, c->anchor, c->loops, sl_nest_argument(c->anchor, c->right));
     for (int i = 0; i < c->group.nest_count; i++) {
         sl_op *nest = c->group.nests[i];
-        if (nest == c->anchor) continue;
+        if (nest == c->anchor || nest == c->gather) continue;
         if (!same_loops(c, nest)) return false;
         tile_collect(k, &c->c_space, nest, c->loops);
     }
@@ -336,7 +336,7 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     /* Packing widens narrow elements once a row instead of once a use. */
     if (a_direct && (a == c->accumulator || c->k_known < 0 || (c->m_known >= 0 && c->m_known <= 2) || c->n_known < 2 * c->width)) c->a_mode = CONTRACT_A_DIRECT;
     else c->a_mode = CONTRACT_A_PACKED;
-    c->a_plain = a_direct;
+    c->a_plain = a_direct || c->gather;
     if (c->a_mode == CONTRACT_A_DIRECT && c->k_known > 0 && (c->n_known < 0 || c->n_known >= 2 * c->width) && rows_collide(k, c, a)) c->a_mode = CONTRACT_A_PACKED;
     const sl_kernel_choice *forced = &k->pass->kernel;
     if (forced->a == SL_LEFT_DIRECT && a_direct) c->a_mode = CONTRACT_A_DIRECT;
@@ -432,6 +432,12 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     while (per_task < panels && (double)per_task * rows_here * panel_cycles < enough) per_task += c->panels_at_once;
     if (c->a_mode == CONTRACT_A_PACKED && blocks > 0) {
         int64_t groups = (want + batch * blocks - 1) / (batch * blocks), most = (panels + groups - 1) / groups;
+        if (per_task < most) per_task = round_up(most, c->panels_at_once);
+    }
+    if (c->a_mode == CONTRACT_A_PACKED && c->m_known < 0 && !c->k_block) {
+        /* Rows whose number only the run knows: packing them shall cost little beside what is done with them, and a few rows still make tasks enough. */
+        int64_t most = panels / 4 > 1 ? panels / 4 : 1;
+        if (most > 16) most = 16;
         if (per_task < most) per_task = round_up(most, c->panels_at_once);
     }
     if (sl_expr_const_or(c->panels, -1) < 0) per_task = c->panels_at_once;
@@ -643,6 +649,19 @@ static void emit_k_blocks(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_
     contract_epilogue_rows(k, c, m_low, span, panel);
 }
 
+/* Packs the rows of the task's block unless the task before it did. */
+static void pack_rows_once(tile_kernel *k, contract *c, const sl_expr *counts, const sl_expr *indices, sl_expr m_low, sl_expr m_high) {
+    if (!c->a_tag) {
+        contract_pack_a(k, c, m_low, m_high);
+        return;
+    }
+    sl_value *block = tile_index(k, tile_add(k, tile_mul(k, indices[0], counts[2]), indices[2])), *packed = tile_load(k, c->a_tag, tile_const(k, 0), NULL);
+    tile_if(k, tile_compare(k, "ne", block, packed), 0, NULL);
+    contract_pack_a(k, c, m_low, m_high);
+    tile_store(k, block, c->a_tag, tile_const(k, 0), NULL);
+    tile_end(k, 0, NULL, NULL);
+}
+
 static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     sl_context *context = k->context;
     int64_t panels = sl_expr_const_or(c->panels, -1);
@@ -662,12 +681,17 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     c->heavy = contract_epilogue_is_heavy(c);
     int64_t sum_rows = c->k_block ? (one_block ? c->m_known : c->block_rows) : c->rows;
     if (c->heavy || c->k_block) c->c_scratch = tile_scratch(k, c->accumulator, sum_rows * c->width * c->panels_at_once * bytes);
+    bool again = c->a_mode == CONTRACT_A_PACKED && !sl_expr_equals_const(groups, 1);
+    if (again) {                     /* tasks of one block of rows follow one another when there is one block: packed once for all that a thread gets in a row */
+        c->a_tag = tile_scratch(k, SL_ELEMENT_i64, 64);
+        tile_store(k, tile_i64(k, -1), c->a_tag, zero, NULL);
+    }
     tile_task_loop(k, 3, counts, indices);
     if (c->batch_set >= 0) k->sets[c->batch_set].base = indices[0];
     sl_expr m_low = tile_mul(k, indices[2], tile_const(k, c->block_rows)), m_high = one_block ? c->m_extent : tile_add(k, m_low, tile_const(k, c->block_rows));
     if (!one_block && (c->m_known < 0 || c->m_known % c->block_rows)) m_high = sl_expr_min(context, m_high, c->m_extent);
     if (!one_block) m_high = sl_expr_get_kind(m_high) == SL_EXPR_MIN ? tile_variable(k, tile_index(k, m_high)) : m_high;
-    if (c->a_mode == CONTRACT_A_PACKED) contract_pack_a(k, c, m_low, m_high);
+    if (c->a_mode == CONTRACT_A_PACKED) pack_rows_once(k, c, counts, indices, m_low, m_high);
     sl_expr panel = tile_mul(k, indices[1], tile_const(k, c->panels_per_task)), panel_end = tile_add(k, panel, tile_const(k, c->panels_per_task));
     int depth = k->depth;
     bool whole = panels >= 0 && c->panels_per_task >= panels;
@@ -718,7 +742,11 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     if (!sl_nest_is_contraction(c->anchor, NULL)) return false;
     tile_kernel *k = tile_kernel_begin(pass, op);
     bool ok = assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS;
-    if (ok) move_channel_last(pass, c);
+    if (ok && c->group.anchor > 0) {
+        c->gather = c->group.nests[0];
+        ok = c->group.anchor == 1 && sl_op_operand(c->anchor, c->left) == sl_op_result(c->gather, 0);
+    }
+    if (ok && !c->gather) move_channel_last(pass, c);
     ok = ok && collect(k, c);
     int bits = ok ? sl_element_bits(c->accumulator) : 0;
     k->lanes = bits >= 8 && lane_element(c->accumulator) ? k->machine->vector_bits / bits : 1;

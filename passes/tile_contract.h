@@ -21,7 +21,7 @@ typedef struct contract_window contract_window;
 
 typedef struct contract {
     tile_group group;
-    sl_op *anchor;
+    sl_op *anchor, *gather;                  /* gather: nest that fetches the rows of A by their numbers, or NULL */
     int left, right;                         /* operands of the anchor: A and B */
     sl_element accumulator;
     int loop_count;
@@ -49,7 +49,7 @@ typedef struct contract {
     pack_whole whole;                        /* B is one of several overlapping slices of a weight, which share one packing of all of it */
     sl_expr pick;                            /* of several stacked weights: number of the one that is meant, over symbols; NULL: one */
     int64_t picks;                           /* how many */
-    sl_value *a_scratch, *b_scratch, *c_scratch;
+    sl_value *a_scratch, *b_scratch, *c_scratch, *a_tag;   /* a_tag: number of the block whose rows are in a_scratch; NULL: packed for every task */
     sl_element a_element, b_element;         /* of what the inner loop loads */
     int64_t a_pitch;                         /* elements from row to row in a_scratch */
     bool columns_masked;                     /* n is no multiple of the panel width */

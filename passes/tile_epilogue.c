@@ -8,7 +8,7 @@
 bool contract_epilogue_is_heavy(const contract *c) {
     double cost = 0;
     for (int i = 0; i < c->group.nest_count; i++)
-        if (c->group.nests[i] != c->anchor) cost += sl_estimate_body(c->group.nests[i]);
+        if (c->group.nests[i] != c->anchor && c->group.nests[i] != c->gather) cost += sl_estimate_body(c->group.nests[i]);
     return cost > 12;
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define SL_ABI_VERSION 3
+#define SL_ABI_VERSION 4
 
 #define SL_ABI_C_pointer void *
 #define SL_ABI_C_i64 int64_t
