@@ -165,8 +165,10 @@ def run_case(arguments, context, name, layer, weights, engines, tokens, skewed, 
     return best / mine if good else None
 
 
-def run(arguments, context, layers=LAYERS, tokens=TOKENS):
-    """Ratios best peer / Sluice of all cases; None for a wrong one."""
+def cases(arguments, context, layers=LAYERS, tokens=TOKENS):
+    """Ratios best peer / Sluice of all cases; None for a wrong one. Called by suite_routing.py."""
+    if arguments.only and not any(name.split("-")[0] in layers for name in arguments.only):
+        return []
     import torch
     torch.set_num_threads(arguments.threads)
     ratios, ceilings, buffer = [], harness.Ceilings(), np.ones(64 << 20, np.float32)
@@ -207,4 +209,4 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--only", type=lambda text: text.split(","))
     parser.add_argument("--no-ort", action="store_true")
-    run(parser.parse_args(), sluice_api.Context())
+    cases(parser.parse_args(), sluice_api.Context())
