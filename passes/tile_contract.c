@@ -326,8 +326,9 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     bool a_direct = is_direct(k, c, &c->a_space, c->left, false);
     if (can_pack_constant(k, c)) contract_choose_dot(k, c);
+    if (c->picks > 1 && c->a_shift) c->dot = 1, c->a_shift = 0;       /* column sums are those of one weight */
     if (c->dot > 1) {
-        c->a_plain = a_direct;
+        c->a_plain = a_direct || c->gather;
         c->a_mode = a_direct && contract_dot_direct(k, c) && (c->n_known < 2 * c->width || !rows_collide(k, c, a)) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
         c->a_element = c->a_narrow, c->b_element = b, c->b_mode = CONTRACT_B_CONSTANT;
         if (c->a_mode == CONTRACT_A_DIRECT || c->k_padded * sl_element_bits(c->a_narrow) / 8 * c->rows <= (1 << 20)) return true;
@@ -633,6 +634,27 @@ static void emit_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high
     }
 }
 
+/* Panels that a few rows take at once: as many streams of weights as have accumulators, when they divide the panels of a task. */
+static void choose_few(tile_kernel *k, contract *c) {
+    int64_t panels = sl_expr_const_or(c->panels, -1);
+    if (c->m_known >= 0 || c->b_mode != CONTRACT_B_CONSTANT || panels < 2) return;
+    for (int rows = 1; rows <= CONTRACT_FEW; rows++)
+        for (int most = 4; most > 1 && !c->few[rows]; most--) {
+            if ((rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) continue;
+            if (panels % most == 0 && (c->panels_per_task >= panels || c->panels_per_task % most == 0)) c->few[rows] = most;
+        }
+}
+
+/* A block of `rows` rows, known to be all that it has: k in one piece, several panels side by side. */
+static void emit_few(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_expr panel, sl_expr panel_end) {
+    int64_t k_block = c->k_block;
+    c->k_block = 0, c->panels_at_once = c->few[rows];
+    sl_expr at = tile_variable(k, tile_for(k, tile_index(k, panel), tile_index(k, panel_end), tile_i64(k, c->panels_at_once), 0, NULL, NULL));
+    emit_tile(k, c, rows, m_low, m_low, at);
+    tile_end(k, 0, NULL, NULL);
+    c->k_block = k_block, c->panels_at_once = 1;
+}
+
 /* One block of k after the other over sums in scratch, then the epilogue over all rows. */
 static void emit_k_blocks(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high, sl_expr panel) {
     sl_expr span = sl_expr_sub(k->context, m_high, m_low);
@@ -697,6 +719,13 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     bool whole = panels >= 0 && c->panels_per_task >= panels;
     if (whole) panel = zero, panel_end = c->panels;
     else if (panels < 0 || panels % c->panels_per_task) panel_end = sl_expr_min(context, panel_end, c->panels);
+    sl_expr span = sl_expr_sub(context, m_high, m_low);
+    for (int rows = 1; rows <= CONTRACT_FEW; rows++) {
+        if (!c->few[rows]) continue;
+        tile_if(k, tile_compare(k, "eq", tile_index(k, span), tile_i64(k, rows)), 0, NULL);
+        emit_few(k, c, rows, m_low, panel, panel_end);
+        tile_else(k, 0, NULL);
+    }
     if (c->panels_per_task > c->panels_at_once)
         panel = tile_variable(k, tile_for(k, tile_index(k, panel), tile_index(k, panel_end), tile_i64(k, c->panels_at_once), 0, NULL, NULL));
     if (c->b_mode == CONTRACT_B_PACKED) contract_pack_b(k, c, panel);
@@ -795,6 +824,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     k->sets[c->n_set].aligned = sl_expr_const_or(sl_nest_bound(c->anchor, c->n[c->n_count - 1]), 1) % k->lanes == 0;
     c->whole.shared &= !windows && c->b_mode == CONTRACT_B_CONSTANT && c->dot == 1;
     if (!windows) choose_blocks(k, c);
+    if (!windows) choose_few(k, c);
     if (c->b_mode == CONTRACT_B_CONSTANT && !pack_weights(k, c, cache)) {
         tile_kernel_drop(k);
         return false;

@@ -19,6 +19,8 @@ typedef enum contract_b { CONTRACT_B_CONSTANT, CONTRACT_B_DIRECT, CONTRACT_B_PAC
 
 typedef struct contract_window contract_window;
 
+enum { CONTRACT_FEW = 4 };                   /* up to so many rows the time is that of reading the weights */
+
 typedef struct contract {
     tile_group group;
     sl_op *anchor, *gather;                  /* gather: nest that fetches the rows of A by their numbers, or NULL */
@@ -39,6 +41,7 @@ typedef struct contract {
     int rows, column_vectors, width;         /* register tile; width = column_vectors * lanes */
     int panels_at_once;                      /* Q: panels in one tile, when rows are few */
     sl_expr panels;                          /* of all of n */
+    int few[CONTRACT_FEW + 1];               /* panels at once for so many rows, where the run decides how many there are; 0: no way of its own */
     int64_t block_rows;                      /* rows of a task's block, a multiple of `rows` unless it is all */
     int64_t panels_per_task;
     int64_t k_block;                         /* 0: k in one piece */
