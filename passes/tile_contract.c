@@ -557,10 +557,10 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
             masks[v] = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, column)));
         }
     /* Panels that many tiles go through come from L2 (all but the first time) and are asked for 8 kB ahead. With few rows the panels are read once, in order: the machine's own
-     * prefetching does better alone. */
+     * prefetching does better alone, but for the weights of experts, where streams begin anew all the time. */
     int64_t vector_bytes = (int64_t)k->lanes * sl_element_bits(c->b_element) / 8;
     bool many = c->m_known < 0 ? rows > 4 : c->m_known >= 4 * c->rows;
-    bool prefetch = c->b_mode == CONTRACT_B_CONSTANT && many && c->k_known * c->column_vectors * vector_bytes > k->machine->l1_bytes / 2;
+    bool prefetch = c->b_mode == CONTRACT_B_CONSTANT && (many || (c->picks > 1 && rows <= 4)) && c->k_known * c->column_vectors * vector_bytes > k->machine->l1_bytes / 2;
     int unroll = count <= 8 ? 4 : count <= 16 ? 2 : 1;
     while (unroll > 1 && (c->k_known < 0 || (c->dot > 1 ? c->k_padded : c->k_known) % (unroll * c->dot) || c->k_block % (unroll * c->dot))) unroll /= 2;
     sl_expr k_low = c->k_block ? c->k_low : tile_const(k, 0), k_high = c->k_block ? c->k_high : c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent;

@@ -11,12 +11,15 @@
 
 /* ---- allocators ---- */
 
-enum { HUGE_PAGE = 2 << 20 };
-
-/* Weights are streamed: with pages of 4 kB a good part of that is address translation, and touching them first is a fault for each. A hint. */
-static void advise_huge_pages(void *pointer, size_t size) {
-    uintptr_t from = ((uintptr_t)pointer + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, to = ((uintptr_t)pointer + size) / HUGE_PAGE * HUGE_PAGE;
-    if (to > from) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+/* Large blocks hold weights, which are streamed: with small pages the look-up of addresses takes up to a third of the time. A hint only. */
+static void prefer_huge_pages(void *pointer, size_t size) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = 2 << 20;
+    uintptr_t from = ((uintptr_t)pointer + page - 1) / page * page, to = ((uintptr_t)pointer + size) / page * page;
+    if (size >= 2 * page && to > from) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+    (void)pointer, (void)size;
+#endif
 }
 
 static void *system_resize(void *self, void *pointer, size_t old_size, size_t new_size, size_t alignment) {
@@ -28,7 +31,7 @@ static void *system_resize(void *self, void *pointer, size_t old_size, size_t ne
     if (alignment <= _Alignof(max_align_t)) return realloc(pointer, new_size);
     if (new_size > SIZE_MAX - alignment) return NULL;
     void *fresh = aligned_alloc(alignment, (new_size + alignment - 1) / alignment * alignment);
-    if (fresh && new_size >= 2 * HUGE_PAGE) advise_huge_pages(fresh, new_size);
+    if (fresh) prefer_huge_pages(fresh, new_size);
     if (fresh && pointer) {
         memcpy(fresh, pointer, old_size < new_size ? old_size : new_size);
         free(pointer);

@@ -176,12 +176,18 @@ static void bam_layer(route_model *m, int layer, bool shared, const char *from, 
     say(t, "both%s = Add sum%s.3 moe%s", l, l, l), say(t, "%s = Add %s both%s", to, from, l);
 }
 
+/* A weight, or one of a stack of them. */
+static bool is_weight(const sl_value *value) {
+    for (const sl_op *op; (op = sl_value_op(value)) != NULL && (sl_op_get_kind(op) == SL_OP_tensor_slice || sl_op_get_kind(op) == SL_OP_tensor_reshape);) value = sl_op_operand(op, 0);
+    return sl_value_constant(value) != NULL;
+}
+
 /* Whether what `op` reads, directly or not, is made by a product of two values that are both computed (scores, or what attention makes of them). */
 static bool needs_attention(const sl_op *op, int depth) {
     for (int i = 0; i < sl_op_operand_count(op) && depth < 60; i++) {
         const sl_op *maker = sl_value_op(sl_op_operand(op, i));
         if (!maker) continue;
-        if (sl_op_get_kind(maker) == SL_OP_tensor_contract && !sl_value_constant(sl_op_operand(maker, 0)) && !sl_value_constant(sl_op_operand(maker, 1))) return true;
+        if (sl_op_get_kind(maker) == SL_OP_tensor_contract && !is_weight(sl_op_operand(maker, 0)) && !is_weight(sl_op_operand(maker, 1))) return true;
         if (needs_attention(maker, depth + 1)) return true;
     }
     return false;
@@ -199,7 +205,7 @@ static bool look(void *self, sl_op *op) {
     bam_form *form = self;
     if (sl_op_get_kind(op) == SL_OP_route_dispatch && !form->dispatches++) sl_op_walk(op, captured, self);    /* of the first layer: its operands, and what its bodies read from outside */
     if (sl_op_get_kind(op) == SL_OP_tensor_contract) {
-        bool weights = sl_value_constant(sl_op_operand(op, 1)) != NULL;
+        bool weights = is_weight(sl_op_operand(op, 1));
         int64_t columns = weights ? sl_type_static_dim(sl_value_type(sl_op_operand(op, 1)), 1) : 0;
         if (!weights) form->scores++;
         else if (columns == BAM_WIDTH && sl_op_get_kind(sl_op_parent(op)) == SL_OP_core_func) form->projections++;
