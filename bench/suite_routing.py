@@ -252,8 +252,9 @@ def depth(bench):
 # ---- If ----
 
 def branch(bench):
-    """Both sides of one If. Times of many calls at once: the difference sought is below the resolution of one."""
-    repeats, rows, width = 100, 16, 256
+    """Both sides of one If. Times of many calls at once: the difference sought is below the resolution of one. Weights fit into a core's cache beside those of the side alone and of the peer:
+    else what is seen is who pushed out whom."""
+    repeats, rows, width = 100, 16, 96
     random = np.random.default_rng(7)
     store = {name: random.standard_normal(shape, np.float32) / np.float32(16) for name, shape in {"up": (width, 4 * width), "down": (4 * width, width), "small": (width, 8), "back": (8, width)}.items()}
     shape = [rows, width]
