@@ -189,8 +189,8 @@ static void route_by_picks(sl_pass_context *pass, sl_builder *b, int branches, c
 bool sl_recover_route(sl_pass_context *pass, sl_builder *b, int branches, const sl_gate *gates, sl_expr rows, sl_routing *routing, const char **how) {
     sl_context *context = sl_module_context(b->module);
     sl_arena *scratch = pass->scratch;
-    int64_t *table, experts, choices = 1;
-    bool identity, per_choice = true, same_weight = true;
+    int64_t *table = NULL, experts = -1, choices = 1;
+    bool identity = false, per_choice = true, same_weight = true;
     sl_type mask = sl_value_type(gates[0].mask);
     if (sl_type_rank(mask) == 2) choices = sl_type_static_dim(mask, 1);
     for (int i = 0; i < branches; i++) {

@@ -24,7 +24,7 @@ static sl_value *gathers_slices(const sl_op *op, sl_expr *rows) {
     if (!sl_type_is_ranked(type) || !sl_type_is_ranked(type_of(stack)) || sl_type_rank(type_of(stack)) < 2 || sl_type_rank(type) != (nd ? 2 : 1)) return NULL;
     if (nd ? sl_type_static_dim(type, 1) != 1 || sl_op_int(op, "batch_dims", 0) != 0 : sl_op_int(op, "axis", 0) != 0) return NULL;
     int64_t experts = sl_type_static_dim(type_of(stack), 0);
-    if (experts < 2 || experts > SL_RECOVER_MAX_BRANCHES || sl_type_dim(type, 0) == sl_type_dim(type_of(stack), 0)) return NULL;
+    if (experts < 2 || experts > SL_RECOVER_MAX_BRANCHES) return NULL;
     *rows = sl_type_dim(type, 0);
     return picks;
 }
