@@ -233,7 +233,7 @@ static void list_entries(sl_arena *arena, DIR *open, const char *folder, entry_l
             if (nanoseconds(info.st_mtim) < (int64_t)time(NULL) * 1000000000 - INT64_C(3600000000000)) unlinkat(dirfd(open), item->d_name, 0);
             continue;
         }
-        snprintf(found.name, sizeof found.name, "%s", item->d_name);
+        memcpy(found.name, item->d_name, strlen(item->d_name) + 1);
         found.bytes = info.st_size;
         found.used = nanoseconds(info.st_mtim);
         if (program && !stat(note_path(arena, sl_arena_printf(arena, "%s/%s", folder, item->d_name)), &note)) found.used = nanoseconds(note.st_mtim);
