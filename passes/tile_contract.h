@@ -1,5 +1,5 @@
-/* tile_contract.h: the plan of a contraction kernel, shared by tile_contract.c (choice and loops), tile_pack.c (packing at run time), tile_epilogue.c (what follows the sum) and
- * pack.c (packing of constants while compiling).
+/* tile_contract.h: the plan of a contraction kernel, shared by tile_contract.c (choice and loops), tile_pack.c (packing at run time), tile_epilogue.c (what follows the sum), tile_weights.c
+ * and pack.c (packing of constants while compiling).
  *
  * C[b, m, n] = sum over k of A[b, m, k] * B[b, k, n]: the anchor's loops by role. The lanes walk n, so that B and C are vectors and A is broadcast. All four groups of loops are
  * flat sets; what does not walk flat (convolution windows, permuted layouts) is divided out where it is read.
@@ -99,6 +99,14 @@ void contract_transpose(tile_kernel *k, sl_value **rows);
 bool contract_plan_window(tile_kernel *k, contract *c);
 void contract_emit_window(tile_kernel *k, contract *c, tile_launch *launch);
 const char *contract_window_reason(tile_kernel *k, const contract *c);
+
+/* ---- tile_weights.c ---- */
+/* Whether elements of the space are read behind a condition (a window's border). */
+bool contract_has_guard(const tile_space *space);
+/* Whether B is a constant of known extents that can be packed while compiling. */
+bool contract_can_pack(tile_kernel *k, contract *c);
+/* Sets `packed`, `starts` and `packed_batch`: B in the layout that the chosen tile reads. False when an offset is not known while compiling. */
+bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache);
 
 /* ---- tile_contract.c ---- */
 sl_value *contract_multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum);
