@@ -129,8 +129,6 @@ static uint64_t constants_checksum(const plan *p, int section) {
     return sl_checksum_value(&sum);
 }
 
-static uint64_t padded_checksum(const void *data, size_t size) { return sl_checksum_of(data, size); }   /* the tail counts as zeros, as it is written */
-
 static void make_plan(sl_arena *arena, plan *p, const sl_compiled *compiled, const sl_program_origin *origin) {
     p->compiled = compiled;
     place_constants(arena, p);
@@ -165,8 +163,8 @@ static void make_plan(sl_arena *arena, plan *p, const sl_compiled *compiled, con
         end += sections[i].size;
     }
     header->file_size = end;
-    sections[SL_SECTION_META].checksum = padded_checksum(p->meta.data, p->meta.length);
-    sections[SL_SECTION_CODE].checksum = padded_checksum(compiled->image->bytes, (size_t)image_bytes);
+    sections[SL_SECTION_META].checksum = sl_checksum_of(p->meta.data, p->meta.length);
+    sections[SL_SECTION_CODE].checksum = sl_checksum_of(compiled->image->bytes, (size_t)image_bytes);
     sections[SL_SECTION_CHECKED].checksum = constants_checksum(p, SL_SECTION_CHECKED);
     sections[SL_SECTION_BULK].checksum = constants_checksum(p, SL_SECTION_BULK);
     header->checksum = sl_checksum_of(header, sizeof *header - 8);

@@ -274,6 +274,29 @@ static inline int64_t launches(const route_run *run, int index) {
     return sum;
 }
 
+static inline bool count_sort(void *self, sl_op *op) {
+    *(int *)self += sl_op_get_kind(op) == SL_OP_kernel_call && !strcmp(sl_op_string(op, "routine", ""), "partition");
+    return true;
+}
+
+/* Sorts of keys that the compiled program holds. */
+static inline int sorts_in(const route_run *run) {
+    sl_compilation c;
+    sluice_compile_options options;
+    sluice_compile_options_init(&options);
+    int sorts = 0;
+    sl_status status = sl_compilation_begin(&c, run->context, &options);
+    if (!status) {
+        status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
+        if (!status) status = sl_compilation_lower(&c);
+        if (!status) sl_op_walk(sl_module_op(c.module), count_sort, &sorts);
+        sl_compilation_end(&c);
+    }
+    CHECK(!status);
+    sl_status_free(status);
+    return sorts;
+}
+
 /* Largest difference from the evaluator's output 0; NaN where one is NaN and the other is not. -1: it can't be evaluated. */
 static inline double evaluator_difference(const route_run *run, const route_value *values, int count) {
     sl_compilation c;

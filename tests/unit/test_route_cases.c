@@ -330,11 +330,6 @@ static void test_task_experts(void) {
 
 /* ---- Read-ME: one router in front of all layers: one sort for all of them. RMoE: each layer's route depends on the layer below: a sort each ---- */
 
-static bool count_sorts(void *self, sl_op *op) {
-    *(int *)self += sl_op_get_kind(op) == SL_OP_kernel_call && !strcmp(sl_op_string(op, "routine", ""), "partition");
-    return true;
-}
-
 static void test_sorts(bool recurrent) {
     int64_t tokens[ROWS] = {0, 1, 2, 3, 0, 1, 0, 1};
     float x[ROWS * 8];
@@ -363,20 +358,7 @@ static void test_sorts(bool recurrent) {
     run_open(&run, model_text(&m, "'x4'"), 1);
     check_same(&run, values, 2);
     CHECK_INT(products(&run, false), 4 * ROWS * 64 + (recurrent ? 4 * ROWS * 16 : 0));
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    int sorts = 0;
-    sl_status status = sl_compilation_begin(&c, run.context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_sorts, &sorts);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
-    CHECK_INT(sorts, recurrent ? 4 : 1);
+    CHECK_INT(sorts_in(&run), recurrent ? 4 : 1);
     run_close(&run);
     model_free(&m);
 }

@@ -188,11 +188,6 @@ static void test_learned_gates(void) {
 /* ---- RMoE: four layers, d = 64, one GRU of 16 for all routers, state per token from layer to layer; 4 experts, top-2, 16 tokens. Each layer's route needs the layer below: four sorts. With the update
  * gate shut the state is that of the layer alone ---- */
 
-static bool count_sorts(void *self, sl_op *op) {
-    *(int *)self += sl_op_get_kind(op) == SL_OP_kernel_call && !strcmp(sl_op_string(op, "routine", ""), "partition");
-    return true;
-}
-
 static void test_recurrent_router(void) {
     enum { TOKENS = 16, WIDTH = 64, STATE = 16, EXPERTS = 4, FF = 32 };
     float x[TOKENS * WIDTH], whole[TOKENS * WIDTH];
@@ -231,20 +226,7 @@ static void test_recurrent_router(void) {
         check_run(&run, one, 1);
         CHECK(memcmp(run.output.data, whole + i * WIDTH, WIDTH * sizeof *whole) == 0);
     }
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    int sorts = 0;
-    sl_status status = sl_compilation_begin(&c, run.context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_sorts, &sorts);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
-    CHECK_INT(sorts, 4);
+    CHECK_INT(sorts_in(&run), 4);
     run_close(&run);
     model_free(&m);
 }
@@ -298,8 +280,6 @@ static void test_duo(int layers, int tokens, int width, int small, int big) {
 /* ---- Read-ME: a predictor (embedding and a two-layer MLP over token ids) that every layer asks, as an exporter leaves it, gives one expert for all four layers; experts of 64 beside a shared slice of
  * 64. The predictor runs once and there is one sort. (Expert memory for two of the four is out of scope: weights live in the program. Experts that no token goes to are not read.) ---- */
 
-static bool count_sorts(void *self, sl_op *op);
-
 static void test_decoupled_router(void) {
     enum { TOKENS = 32, VOCABULARY = 16, WIDTH = 32, FF = 64, EXPERTS = 4 };
     int64_t ids[TOKENS];
@@ -337,20 +317,7 @@ static void test_decoupled_router(void) {
         CHECK(branch(&run, i).runs <= 1);
     }
     CHECK_INT(branch(&run, 0).rows + branch(&run, 2).rows, TOKENS);
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    int sorts = 0;
-    sl_status status = sl_compilation_begin(&c, run.context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_sorts, &sorts);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
-    CHECK_INT(sorts, 1);
+    CHECK_INT(sorts_in(&run), 1);
     run_close(&run);
     model_free(&m);
 }
