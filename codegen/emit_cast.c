@@ -41,8 +41,9 @@ static LLVMValueRef float_to_float(sl_emitter *e, LLVMValueRef value, bool is_f6
     return sl_emit_encode(e, to, value, saturate, rounding);
 }
 
-/* To 8 and 16 bits: clamped while it is a float, which is two instructions on a vector; the general form takes many. */
-static LLVMValueRef clamp_to_integer(sl_emitter *e, LLVMValueRef value, sl_element to) {
+/* To 8 and 16 bits: clamped while it is a float, which is two instructions on a vector; the general form takes many. `round`: to the nearest, halves to even, which is what x86's
+ * conversion does by itself; the bounds are integers, so it may come after them. */
+static LLVMValueRef clamp_to_integer(sl_emitter *e, LLVMValueRef value, sl_element to, bool round) {
     LLVMTypeRef type = LLVMTypeOf(value), whole = sl_emit_widen(e->i32, type);
     bool is_signed = sl_element_is_signed(to);
     int bits = sl_element_bits(to) - is_signed;
@@ -50,12 +51,16 @@ static LLVMValueRef clamp_to_integer(sl_emitter *e, LLVMValueRef value, sl_eleme
     if (is_signed) value = LLVMBuildSelect(B, LLVMBuildFCmp(B, LLVMRealUNO, value, value, ""), LLVMConstNull(type), value, "");
     value = LLVMBuildSelect(B, LLVMBuildFCmp(B, LLVMRealOGT, value, low, ""), value, low, "");      /* NaN is not greater than 0 */
     value = LLVMBuildSelect(B, LLVMBuildFCmp(B, LLVMRealOLT, value, high, ""), value, high, "");
-    return LLVMBuildTrunc(B, LLVMBuildFPToSI(B, value, whole, ""), sl_emit_widen(sl_emit_element(e, to), type), "");
+    LLVMTypeRef types[2] = {whole, type};
+    value = round ? sl_emit_intrinsic(e, "llvm.lrint", 2, types, 1, &value) : LLVMBuildFPToSI(B, value, whole, "");
+    return LLVMBuildTrunc(B, value, sl_emit_widen(sl_emit_element(e, to), type), "");
 }
+
+static bool clamps_first(LLVMValueRef value, sl_element to) { return (sl_element_bits(to) == 8 || sl_element_bits(to) == 16) && sl_emit_lanes(LLVMTypeOf(value)); }
 
 static LLVMValueRef float_to_integer(sl_emitter *e, LLVMValueRef value, sl_element to) {
     bool is_signed = sl_element_is_signed(to);
-    if ((sl_element_bits(to) == 8 || sl_element_bits(to) == 16) && sl_emit_lanes(LLVMTypeOf(value))) return clamp_to_integer(e, value, to);
+    if (clamps_first(value, to)) return clamp_to_integer(e, value, to, false);
     LLVMTypeRef types[2] = {sl_emit_widen(sl_emit_element(e, to), LLVMTypeOf(value)), LLVMTypeOf(value)};
     LLVMValueRef result = sl_emit_intrinsic(e, is_signed ? "llvm.fptosi.sat" : "llvm.fptoui.sat", 2, types, 1, &value);
     int bits = sl_element_bits(to);
@@ -95,6 +100,11 @@ void sl_emit_cast(sl_emitter *e, sl_op *op) {
     sl_element from = sl_type_element(sl_value_type(sl_op_operand(op, 0))), to = sl_type_element(sl_value_type(result));
     LLVMValueRef value = sl_emit_get(e, sl_op_operand(op, 0));
     LLVMTypeRef type = sl_emit_type(e, sl_value_type(result));
+    sl_op *maker = sl_value_op(sl_op_operand(op, 0));
+    if (from == SL_ELEMENT_f32 && sl_element_is_integer(to) && maker && sl_op_get_kind(maker) == SL_OP_arith_round && !e->is_aarch64 && clamps_first(value, to)) {
+        sl_emit_set(e, result, clamp_to_integer(e, sl_emit_get(e, sl_op_operand(maker, 0)), to, true));
+        return;
+    }
     if (from == SL_ELEMENT_str || to == SL_ELEMENT_str || !type) {
         sl_emit_set(e, result, sl_emit_fail(e, op, e->i64, "strings can't be cast in compiled code"));
         return;

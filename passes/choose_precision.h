@@ -24,4 +24,8 @@ sl_value *precision_broadcast(sl_builder *here, sl_value *x, sl_type like);     
 /* A convolution's padding as elements `fill` (rank 0) of a tensor.pad on its operand `q`, which is returned; the op's own padding goes. */
 sl_value *precision_pad(sl_builder *here, sl_op *op, sl_value *q, sl_value *fill);
 
+/* ---- recover_requantize.c ---- */
+/* Quantizations of scaled sums in the block and in what it holds: one fma and a cast. */
+void recover_requantize(sl_pass_context *pass, sl_block *block);
+
 #endif

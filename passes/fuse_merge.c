@@ -2,7 +2,8 @@
  *
  * For consumer C that reads result t of elementwise P at index e(C's loops): P's loops are what e says at P's result map, so P's own accesses, with that
  * put in, become accesses of C and P's body is copied in front of C's. In program order, so that a chain has collapsed when its end is reached:
- *   inline     all readers of P are C: P is gone. Free when C reads each element once; else the work done again has to win against the memory.
+ *   inline     all readers of P are C: P is gone. Free when C reads each element once; else the work done again has to win against the memory. Not across an edge of bytes
+ *              between two products (is_narrow_edge).
  *   keep       others read P too, and C is elementwise over the same points: one nest gives both results.
  *   duplicate  P is cheap, all its readers are nests that can take it: each computes it for itself.
  * Not into contractions, whose register tile wants plain operands; not where C reads outside of its bounds (padding is not P's value there); and what can
@@ -231,11 +232,56 @@ static void merged_work(sl_fuse *fuse, sl_op *producer, sl_op *consumer, int cop
     work->flops = sl_estimate_points(consumer) * (sl_fuse_body_flops(consumer) + copies * sl_fuse_body_flops(producer));
 }
 
+/* The last contraction whose sums the nest reads, or NULL. */
+static sl_op *sums_of(sl_fuse *fuse, const sl_op *nest) {
+    sl_op *last = NULL;
+    for (int k = 0; k < sl_op_operand_count(nest); k++) {
+        sl_op *maker = sl_value_op(sl_op_operand(nest, k));
+        if (maker && sl_nest_is_contraction(maker, NULL) && (!last || sl_fuse_order(fuse, maker) > sl_fuse_order(fuse, last))) last = maker;
+    }
+    return last;
+}
+
+static int result_bits(const sl_op *nest) {
+    int bits = 0;
+    for (int r = 0; r < sl_op_result_count(nest); r++) {
+        int here = sl_element_bits(sl_type_element(sl_value_type(sl_op_result(nest, r))));
+        if (here > bits) bits = here;
+    }
+    return bits;
+}
+
+/* The one nest that reads all results of C and could take it, or NULL. */
+static sl_op *only_taker(sl_fuse *fuse, const sl_op *consumer) {
+    sl_use *use = sl_value_first_use(sl_op_result(consumer, 0));
+    sl_op *user = use ? sl_use_user(use) : NULL;
+    int copies;
+    return user && sl_fuse_is_free(fuse, user) && sl_nest_is_elementwise(user) && all_read_by(consumer, user) && can_take(user, consumer, &copies) ? user : NULL;
+}
+
+/* Sums of a contraction become bytes. */
+static bool makes_bytes(sl_fuse *fuse, const sl_op *nest) { return sl_nest_is_generic(nest) && sl_nest_is_elementwise(nest) && result_bits(nest) <= 8 && sums_of(fuse, nest); }
+
+/* The bytes that P makes of sums are what should go through memory: where C widens them for a reader, that reader takes C first; and of several such producers a reader takes the
+ * one whose sums are made last, with which it becomes their epilogue. */
+static bool is_narrow_edge(sl_fuse *fuse, sl_op *producer, sl_op *consumer) {
+    if (!makes_bytes(fuse, producer) || !sl_nest_is_elementwise(consumer)) return false;
+    if (sums_of(fuse, consumer) || (result_bits(consumer) >= 16 && only_taker(fuse, consumer))) return true;
+    for (int k = 0; k < sl_op_operand_count(consumer); k++) {
+        sl_op *other = sl_value_op(sl_op_operand(consumer, k));
+        int copies;
+        if (other && other != producer && makes_bytes(fuse, other) && all_read_by(other, consumer) && is_mergeable_producer(fuse, other) && can_take(consumer, other, &copies) &&
+            sl_fuse_order(fuse, sums_of(fuse, other)) > sl_fuse_order(fuse, sums_of(fuse, producer))) return true;
+    }
+    return false;
+}
+
 static bool wants_inline(sl_fuse *fuse, sl_op *producer, sl_op *consumer, int copies) {
     double consumed = sl_estimate_points(consumer) * copies, made = sl_estimate_points(producer);
     sl_work together, apart, second;
     bool reduces = !sl_nest_is_elementwise(consumer), recomputes = consumed > made * 1.01;
     if (reduces && sl_fuse_is_epilogue(fuse, producer)) return false;
+    if (is_narrow_edge(fuse, producer, consumer)) return false;
     double body = sl_estimate_body(producer);
     if (recomputes) {
         if (body == 0 && sl_op_operand_count(producer) <= 1) return true;

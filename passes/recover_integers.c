@@ -11,6 +11,7 @@
  *
  * so bytes are multiplied as they are, and z times the column's sum, which is known now, is taken away afterwards. z may be computed (DynamicQuantizeLinear). A convolution's padding,
  * 0 before, becomes the byte z. The float form then multiplies by the scales: it adds in i32 where the model would round in f32, so `strict` leaves it alone; the integer form is exact.
+ * Quantizations of what became of such sums follow (recover_requantize.c).
  *
  * Every product of this kind has a decision `integers`: recovered, or why not. */
 #include "choose_precision.h"
@@ -101,12 +102,28 @@ typedef struct recovery {
 
 static int64_t parameter_int(sl_attr data, int64_t channel) { return !data ? 0 : count_of(data) == 1 ? sl_attr_data_int(data, 0) : sl_attr_data_int(data, channel); }
 
+static bool is_zero(sl_attr data) {
+    for (int64_t i = 0, n = count_of(data); i < n; i++)
+        if (sl_attr_data_int(data, i)) return false;
+    return true;
+}
+
 /* q - zero as i8; false when one does not fit. */
 static bool move_weights(recovery *r, sl_attr *moved, sl_attr *sums) {
     const precision_channels *c = &r->channels;
     void *bytes, *totals;
     *moved = sl_attr_data_zero(r->context, sl_type_with_element(r->context, sl_attr_get_type(r->weights), SL_ELEMENT_i8), &bytes);
     *sums = sl_attr_data_zero(r->context, sl_type_tensor(r->context, SL_ELEMENT_i32, c->rank, c->dims), &totals);
+    if (sl_type_element(sl_attr_get_type(r->weights)) == SL_ELEMENT_i8 && !sl_attr_data_is_splat(r->weights) && (!r->weight_zero || is_zero(r->weight_zero))) {
+        const int8_t *from = sl_attr_data_bytes(r->weights);
+        memcpy(bytes, from, (size_t)c->total);
+        for (int64_t i = 0, channel = 0; i < c->total; i += c->inner, channel = channel + 1 == c->count ? 0 : channel + 1) {
+            uint32_t sum = 0;
+            for (int64_t j = 0; j < c->inner; j++) sum += (uint32_t)from[i + j];
+            ((uint32_t *)totals)[channel] += sum;
+        }
+        return true;
+    }
     for (int64_t i = 0; i < c->total; i++) {
         int64_t channel = i / c->inner % c->count;
         double q = sl_attr_data_float(r->weights, i);
@@ -161,6 +178,13 @@ static void rewrite(recovery *r, sl_attr moved, sl_attr sums) {
     sl_op_erase(sl_value_op(placeholder));
 }
 
+/* Whether each channel has a window of its own. */
+static bool is_depthwise(const sl_op *op) {
+    sl_type x = sl_value_type(sl_op_operand(op, 0));
+    bool last = strcmp(sl_op_string(op, "layout", "nchw"), "nhwc") == 0;
+    return sl_op_int(op, "groups", 1) == sl_expr_const_or(sl_type_dim(x, last ? sl_type_rank(x) - 1 : 1), 0);
+}
+
 /* NULL: recovered. "": no product of quantized values. */
 static const char *recover(recovery *r) {
     sl_op *op = r->site.op;
@@ -183,7 +207,8 @@ static const char *recover(recovery *r) {
         if (!x || count_of(x) != 1) return "the activations' scale is no constant number";
         if (!by_channel(r->w.scale, &r->site, &r->channels, &r->weight_scale)) return "the weights' scale is neither one number nor one for each output channel";
     }
-    if (sl_op_get_kind(op) == SL_OP_tensor_conv && sl_op_int(op, "groups", 1) > 1 && r->channels.total / r->channels.count < 64) return "a grouped convolution with short sums is not worth it";
+    int64_t terms = r->channels.total / r->channels.count;
+    if (sl_op_get_kind(op) == SL_OP_tensor_conv && sl_op_int(op, "groups", 1) > 1 && terms < 64 && !is_depthwise(op)) return "a grouped convolution with short sums is not worth it";
     sl_attr moved, sums;
     if (!move_weights(r, &moved, &sums)) return "weights less their zero point do not fit i8";
     rewrite(r, moved, sums);
@@ -210,6 +235,9 @@ static void visit(sl_pass_context *pass, sl_block *block) {
 
 sl_status sl_pass_recover_integers(sl_pass_context *pass) {
     for (sl_op *function = sl_block_first(sl_module_body(pass->module)); function; function = sl_op_next(function))
-        if (sl_op_get_kind(function) == SL_OP_core_func && !sl_op_bool(function, "buffers", false)) visit(pass, sl_op_body(function, 0));
+        if (sl_op_get_kind(function) == SL_OP_core_func && !sl_op_bool(function, "buffers", false)) {
+            visit(pass, sl_op_body(function, 0));
+            if (!pass->strict) recover_requantize(pass, sl_op_body(function, 0));
+        }
     return NULL;
 }

@@ -12,6 +12,8 @@
  *
  * Every element is one chain of FMAs in ascending order of the window, as everywhere. Taps in the padding are left out: first and last tile are emitted for where they lie, the
  * loops over window rows run over the inside part. That is only the same when the weights left out are finite, so they must be constants that are (else tile_rows.c takes it).
+ *
+ * Bytes with sums in i32 (quantized models): the sums of so few products are exact in f32, so that is what they are kept in; an epilogue that scales them takes them from there.
  */
 #include "tile_internal.h"
 
@@ -24,7 +26,7 @@ typedef struct depthwise {
     tile_group group;
     sl_op *anchor;
     int left, right;                         /* operands: what is read in windows, and the weights */
-    sl_element accumulator;
+    sl_element accumulator, work;            /* work: what sums are kept in */
     int loop_count;
     sl_expr loops[SL_NEST_MAX_LOOPS];        /* identity */
     int outer[SL_NEST_MAX_LOOPS], window[SL_NEST_MAX_LOOPS];   /* loops: parallel ones outside of the column, reduced ones outside of the tap */
@@ -96,6 +98,19 @@ static bool read_guards(tile_kernel *k, depthwise *d) {
     return true;
 }
 
+/* Sums of products of bytes in i32 whose every partial sum is exact in f32, too: then they are summed there, where multiply and add are one instruction. */
+static bool sums_bytes(const depthwise *d) {
+    double terms = 1;
+    if (d->accumulator != SL_ELEMENT_i32) return false;
+    for (int i = 0; i < 2; i++) {
+        sl_element element = sl_type_element(sl_value_type(sl_op_operand(d->anchor, i)));
+        if (element != SL_ELEMENT_i8 && element != SL_ELEMENT_u8) return false;
+    }
+    for (int i = 0; i < d->loop_count; i++)
+        if (sl_nest_is_reduced(d->anchor, i)) terms *= (double)sl_expr_const_or(sl_nest_bound(d->anchor, i), 1 << 24);
+    return terms * 255 * 255 < (1 << 24);
+}
+
 static bool recognise(tile_kernel *k, depthwise *d) {
     sl_contraction info;
     sl_context *context = k->context;
@@ -103,7 +118,8 @@ static bool recognise(tile_kernel *k, depthwise *d) {
     d->left = info.n_count ? info.right : info.left, d->right = info.n_count ? info.left : info.right;
     sl_loop_role column_role = info.n_count ? SL_ROLE_N : SL_ROLE_M;
     d->accumulator = info.accumulator, d->loop_count = sl_nest_loop_count(d->anchor), d->column = d->tap = -1;
-    if (!sl_element_is_float(d->accumulator) || sl_nest_outside(d->anchor, d->right)) return false;
+    if (sl_nest_outside(d->anchor, d->right) || (!sl_element_is_float(d->accumulator) && !sums_bytes(d))) return false;
+    d->work = d->accumulator == SL_ELEMENT_i32 ? SL_ELEMENT_f32 : d->accumulator;
     sl_value *left = sl_op_operand(d->anchor, d->left), *right = sl_op_operand(d->anchor, d->right);
     sl_attr left_map = sl_nest_map(d->anchor, d->left), right_map = sl_nest_map(d->anchor, d->right), result_map = sl_nest_result_map(d->anchor, 0);
     d->channel = stride_one_loop(context, d->anchor, result_map, sl_value_type(sl_op_result(d->anchor, 0)));
@@ -177,7 +193,7 @@ static void emit_row(tile_kernel *k, depthwise *d, sl_value **sums) {
     for (int tap = 0; tap < d->taps; tap++) {
         k->sets[d->tap_set].base = tile_const(k, tap);
         sl_expr offset = sl_expr_sub(context, operand_offset(k, d, d->right), tile_lane_expr(k));
-        weights[tap] = tile_cast(k, load_at(k, right, offset, 0), d->accumulator);
+        weights[tap] = tile_cast(k, load_at(k, right, offset, 0), d->work);
     }
     k->sets[d->tap_set].base = tile_const(k, 0), k->sets[d->column_set].base = d->tile_base;
     sl_expr row = sl_expr_sub(context, operand_offset(k, d, d->left), tile_lane_expr(k));
@@ -190,12 +206,12 @@ static void emit_row(tile_kernel *k, depthwise *d, sl_value **sums) {
             }
         if (next == INT64_MAX) break;
         done = next;
-        sl_value *input = tile_cast(k, load_at(k, left, row, next), d->accumulator);
+        sl_value *input = tile_cast(k, load_at(k, left, row, next), d->work);
         for (int c = 0; c < d->tile_columns; c++)
             for (int tap = 0; tap < d->taps; tap++) {
                 if (c * d->column_step + tap * d->tap_step != next || (d->tile_static && !is_inside(d, d->tile_at + c, tap))) continue;
                 sl_value *operands[3] = {input, weights[tap], sums[c]};
-                sums[c] = tile_op(k, SL_OP_arith_fma, d->accumulator, 3, operands, 0, NULL);
+                sums[c] = tile_op(k, SL_OP_arith_fma, d->work, 3, operands, 0, NULL);
             }
     }
 }
@@ -225,7 +241,9 @@ static void finish(tile_kernel *k, depthwise *d, sl_value *sum) {
     sl_value *result = sl_op_result(d->anchor, 0), *values[TILE_MAX_NESTS];
     sl_expr positions[SL_MAX_RANK];
     tile_result_positions(k, d->anchor, 0, d->loops, positions);
-    tile_bind(k, result, positions, tile_cast(k, sum, sl_type_element(sl_value_type(result))));
+    sl_value *whole = tile_cast(k, sum, sl_type_element(sl_value_type(result)));
+    tile_bind(k, result, positions, whole);
+    if (d->work != d->accumulator) k->whole = whole, k->whole_real = sum;
     for (int i = 0; i < d->group.yield_count; i++) {
         sl_value *yield = d->group.yields[i];
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), d->loops, positions);
@@ -236,11 +254,12 @@ static void finish(tile_kernel *k, depthwise *d, sl_value *sum) {
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), d->loops, positions);
         tile_write(k, i, positions, values[i]);
     }
+    k->whole = k->whole_real = NULL;
 }
 
 static void emit_channels(tile_kernel *k, void *self, int copies, const sl_expr *bases) {
     depthwise *d = self;
-    sl_value *sums[256], *zero = tile_splat(k, tile_constant(k, sl_nest_init(d->anchor, 0)));
+    sl_value *sums[256], *zero = tile_splat(k, tile_constant(k, sl_scalar_float(k->context, d->work, 0)));
     int depth = k->depth, count = copies * d->tile_columns, floor = k->floor;
     for (int i = 0; i < count; i++) sums[i] = zero;
     k->sets[d->channel_set].base = bases[0];
@@ -349,7 +368,7 @@ static void emit_kernel(tile_kernel *k, depthwise *d, tile_launch *launch) {
     bool whole = channels < 0 || piece >= channels;
     counts[d->outer_count] = whole ? tile_const(k, 1) : sl_expr_ceildiv(context, extent, tile_const(k, piece));
     tasks = tile_mul(k, tasks, counts[d->outer_count]);
-    if (d->heavy) d->scratch = tile_scratch(k, d->accumulator, (int64_t)d->at_once * k->lanes * sl_element_bits(d->accumulator) / 8);
+    if (d->heavy) d->scratch = tile_scratch(k, d->work, (int64_t)d->at_once * k->lanes * sl_element_bits(d->work) / 8);
     tile_task_loop(k, d->outer_count + 1, counts, indices);
     for (int i = 0; i < d->outer_count; i++) k->sets[d->outer_set + i].base = indices[i];
     part channel_part = {tile_const(k, 0), extent, 1};
@@ -400,7 +419,7 @@ bool tile_try_depthwise(sl_pass_context *pass, sl_op *op) {
     if (!sl_nest_is_contraction(d->anchor, NULL) || sl_nest_loop_count(d->anchor) >= SL_NEST_MAX_LOOPS) return false;
     tile_kernel *k = tile_kernel_begin(pass, op);
     bool ok = recognise(k, d) && epilogue_fits(k, d) && choose_columns(k, d);
-    k->lanes = ok ? k->machine->vector_bits / sl_element_bits(d->accumulator) : 1;
+    k->lanes = ok ? k->machine->vector_bits / sl_element_bits(d->work) : 1;
     if (!ok || k->lanes < 2) {
         tile_kernel_drop(k);
         return false;

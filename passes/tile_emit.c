@@ -538,6 +538,7 @@ sl_value *tile_select(tile_kernel *k, sl_value *condition, sl_value *a, sl_value
 
 sl_value *tile_cast(tile_kernel *k, sl_value *value, sl_element element) {
     if (sl_type_element(sl_value_type(value)) == element) return value;
+    if (value == k->whole && element == SL_ELEMENT_f32) return k->whole_real;
     return tile_op(k, SL_OP_arith_cast, element, 1, &value, 0, NULL);
 }
 

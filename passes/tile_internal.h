@@ -80,6 +80,7 @@ typedef struct tile_kernel {
     sl_expr extents[TILE_MAX_LOOPS]; /* of canonical loops */
     const char *failure;             /* set when the group can't be emitted this way; the draft is then thrown away */
     int frames;                      /* nested evaluations */
+    sl_value *whole, *whole_real;    /* an integer that is at hand as f32 too: its cast to f32 is that */
     bool reciprocals;                /* a vector divided by a value of the row is multiplied by its reciprocal (not when rounding must be kept) */
 } tile_kernel;
 

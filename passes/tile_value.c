@@ -396,6 +396,7 @@ static sl_value *frame_op(tile_kernel *k, tile_frame *frame, sl_value *value) {
         return tile_fail(k, "an op that nest bodies may not hold", sl_type_element(sl_value_type(value)));
     for (int i = 0; i < count; i++) operands[i] = tile_frame_value(k, frame, sl_op_operand(op, i));
     for (int i = 0; i < attr_count; i++) attrs[i].attr = sl_op_attr_at(op, i, &attrs[i].name);
+    if (kind == SL_OP_arith_cast && operands[0] == k->whole && sl_type_element(sl_value_type(value)) == SL_ELEMENT_f32) return k->whole_real;
     if (kind == SL_OP_arith_div && k->reciprocals && tile_is_vector(operands[0]) && !tile_is_vector(operands[1])) {
         sl_element element = sl_type_element(sl_value_type(value));
         if (element == SL_ELEMENT_f32 || element == SL_ELEMENT_f64) {

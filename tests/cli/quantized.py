@@ -94,6 +94,32 @@ def case_around_float_ops(bench):
     assert "integers: stays f32: sums in i32 round differently, and --strict is on" in done.err, done
 
 
+def case_depthwise(bench):
+    """Bytes stay bytes through depthwise convolutions, with and without a zero point in the padding."""
+    form = "sums of products of bytes in i32, then the scales"
+    bias = {"b": tensor("f32", [20], [i / 8 - 1 for i in range(20)])}
+    for zero, strides in [(0, [1, 1]), (120, [2, 2])]:
+        values = qlinear(20) | bias | {"w": tensor("i8", [20, 1, 3, 3], numbers(180, 1, -128, 128)), "xz": tensor("u8", [], [zero])}
+        check(bench, "depthwise", around("Conv", "w", 0, pads=[1, 1, 1, 1], group=20, strides=strides), [2, 20, 8, 9], values, steps=1, form=form)
+
+
+def case_branches(bench):
+    """Two products meet in an addition: the first's bytes stay where they are made, the second's kernel adds them; a clamp and many channels' biases in i32."""
+    form = "sums of products of bytes in i32, then the scales"
+    n = 300
+    values = qlinear(n) | {"w": tensor("i8", [n, 6, 1, 1], numbers(n * 6, 1, -128, 128)), "v": tensor("i8", [n, 6, 1, 1], numbers(n * 6, 2, -128, 128)),
+                           "b": tensor("i32", [n], numbers(n, 5, -2000, 2000)), "bs": tensor("f32", [n], [0.031 * (0.002 + 0.0001 * i) for i in range(n)]), "bz": tensor("i32", [n], [0] * n),
+                           "ps": tensor("f32", [], [0.05]), "pz": tensor("u8", [], [101])}
+    nodes = [node("QuantizeLinear", ["x", "xs", "xz"], ["q"]), node("DequantizeLinear", ["q", "xs", "xz"], ["d"]), node("DequantizeLinear", ["b", "bs", "bz"], ["e"], axis=0)]
+    for name in "wv":
+        nodes += [node("DequantizeLinear", [name, "ws", "wz"], [name + "d"], axis=0), node("Conv", ["d", name + "d", "e"], [name + "c"]),
+                  node("QuantizeLinear", [name + "c", "ps", "pz"], [name + "q"]), node("DequantizeLinear", [name + "q", "ps", "pz"], [name + "f"])]
+    nodes += [node("Add", ["wf", "vf"], ["s"]), node("Relu", ["s"], ["r"]), node("QuantizeLinear", ["r", "ys", "yz"], ["y"])]
+    check(bench, "branches", nodes, [1, 6, 5, 5], values, products=2, steps=1, form=form)
+    buffers = [line for line in bench.run("compile", bench.path("branches.json"), "--emit=ir", "-o", "-").out.splitlines() if "kernel.alloc" in line]
+    assert buffers and not any("x i32>" in line for line in buffers), buffers
+
+
 def case_dynamic(bench):
     values = {"w": tensor("i8", [40, 24], numbers(960, 1, -128, 128)), "wz": tensor("i8", [], [0]), "ws": tensor("f32", [], [0.004])}
     nodes = [node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]), node("MatMulInteger", ["q", "w", "z", "wz"], ["i"]), node("Cast", ["i"], ["f"], to=1),

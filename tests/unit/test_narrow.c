@@ -261,6 +261,24 @@ static void case_conv(fixture *f, sl_element a, sl_element b, int64_t channels, 
     finish(f, binary(f, SL_OP_arith_add, y, like(f, input(f, sums, DIMS(outputs)), y)), 1, 0, dot);
 }
 
+/* A window for each channel, bytes, sums in i32 and what makes bytes of them. padding -1: none; else around the image. */
+static void case_depthwise(fixture *f, sl_element a, int64_t channels, int64_t window, int64_t stride, int64_t pad, fill_kind filling, bool scaled) {
+    begin(f, sl_arena_printf(f->arena, "%s depthwise %ld window %ld stride %ld pad %ld%s", sl_element_name(a), (long)channels, (long)window, (long)stride, (long)pad, scaled ? ", scaled" : ""));
+    f->filling = filling;
+    sl_value *operands[2] = {input(f, a, DIMS(2, 9, 37, channels)), input(f, SL_ELEMENT_i8, DIMS(window, window, 1, channels))};
+    sl_named_attr attrs[7] = {{"strides", INTS(f, stride, stride)}, {"dilations", INTS(f, 1, 1)}, {"pads_low", INTS(f, pad, pad)}, {"pads_high", INTS(f, pad, pad)},
+                              {"groups", sl_attr_int(f->context, channels)}, {"layout", sl_attr_string(f->context, "nhwc")}, {"result_element", sl_attr_type(f->context, sl_type_scalar(f->context, SL_ELEMENT_i32))}};
+    sl_value *y = build(f, SL_OP_tensor_conv, 2, operands, 7, attrs);
+    y = binary(f, SL_OP_arith_add, y, like(f, input(f, SL_ELEMENT_i32, DIMS(channels)), y));
+    if (scaled) {
+        sl_type real = sl_type_with_element(f->context, sl_value_type(y), SL_ELEMENT_f32), byte = sl_type_with_element(f->context, real, SL_ELEMENT_u8);
+        y = sl_op_result(sl_build(&f->builder, SL_OP_arith_cast, 1, &y, 1, &real, 0, NULL), 0);
+        y = sl_build_unary(&f->builder, SL_OP_arith_round, binary(f, SL_OP_arith_mul, y, number(f, 1.0 / 256, y)));
+        y = sl_op_result(sl_build(&f->builder, SL_OP_arith_cast, 1, &y, 1, &byte, 0, NULL), 0);
+    }
+    finish(f, y, 0, 0, false);
+}
+
 static void all(fixture *f) {
     static const int64_t rows[] = {1, 2, 4, 13, 31, 40, -1}, columns[] = {1, 16, 31, 33, 70, 97}, depths[] = {1, 2, 3, 5, 8, 63, 130};
     const sl_element bf16 = SL_ELEMENT_bf16, i8 = SL_ELEMENT_i8, u8 = SL_ELEMENT_u8;
@@ -293,6 +311,13 @@ static void all(fixture *f) {
     case_conv(f, i8, i8, 64, 70, 3, 1, 1, -3, byte_dot);
     case_conv(f, u8, i8, 64, 70, 1, 1, 0, 0, byte_dot);
     case_conv(f, u8, u8, 20, 40, 5, 1, 2, 1, pairs);
+    static const int64_t channels[] = {2, 15, 16, 33, 48};
+    for (int i = 0; i < 5; i++) {
+        case_depthwise(f, i % 2 ? i8 : u8, channels[i], 3, 1 + i % 2, 1, FILL_RANDOM, i % 3 != 0);
+        case_depthwise(f, i % 2 ? u8 : i8, channels[i], 3, 2 - i % 2, i % 2, FILL_EXTREME, i % 3 == 0);
+    }
+    case_depthwise(f, u8, 17, 16, 1, 7, FILL_EXTREME, false);          /* the longest whose sums are exact in f32 */
+    case_depthwise(f, u8, 17, 5, 1, 2, FILL_RANDOM, true);
 }
 
 static void on_target(const char *target, int threads, bool fewer) {
