@@ -261,6 +261,14 @@ static int64_t balanced_panels(const contract *c, int64_t panels, int64_t others
     return best;
 }
 
+/* Many rows read in place, and weights that stay in L2 as a whole: a task takes some rows through all panels. Going through all rows once for each panel would fetch them, and what
+ * the epilogue reads beside them, from L3 or memory as often as there are panels, and write results in pieces of one panel's width. */
+static bool rows_stream(const tile_kernel *k, const contract *c, int64_t b_bytes, double least_rows, double row_cycles) {
+    int threads = k->pass->threads > 0 ? k->pass->threads : 1;
+    if (c->a_mode != CONTRACT_A_DIRECT || c->b_mode != CONTRACT_B_CONSTANT || c->k_block || c->picks > 1 || c->whole.shared || k->pass->kernel.block_rows) return false;
+    return b_bytes <= k->machine->l2_bytes / 2 && least_rows >= 8.0 * threads * c->rows && least_rows * row_cycles >= 8 * threads * 20000.0;
+}
+
 static void choose_blocks(tile_kernel *k, contract *c) {
     int64_t bytes = sl_element_bits(c->a_element) / 8, k_size = c->k_known < 0 ? 512 : c->k_known, row_bytes = (k_size < 1 ? 1 : k_size) * bytes;
     int threads = k->pass->threads > 0 ? k->pass->threads : 1;
@@ -318,6 +326,12 @@ static void choose_blocks(tile_kernel *k, contract *c) {
         int64_t most = panels / 4 > 1 ? panels / 4 : 1;
         if (most > 16) most = 16;
         if (per_task < most) per_task = round_up(most, c->panels_at_once);
+    }
+    if (rows_stream(k, c, b_bytes, least_rows, panel_cycles * (double)panels)) {
+        block = c->rows;
+        while ((double)block * panel_cycles * (double)panels < 100000 && (block + c->rows) * row_bytes <= k->machine->l2_bytes / 4) block += c->rows;
+        c->block_rows = block, c->panels_per_task = round_up(panels, c->panels_at_once), c->rows_stream = true;
+        return;
     }
     if (sl_expr_const_or(c->panels, -1) < 0) per_task = c->panels_at_once;
     if (per_task > panels && sl_expr_const_or(c->panels, -1) >= 0) per_task = round_up(panels, c->panels_at_once);
@@ -425,6 +439,7 @@ static void emit_tile(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_e
     k->mask = NULL;
     address_rows(k, c, rows, m_low, m_base, &a);
     address_columns(k, c, panel, &b);
+    if (!c->k_block) contract_prefetch_epilogue(k, c, rows, m_base, panel);
     sl_expr first_row = sl_expr_sub(k->context, m_base, m_low);
     for (int i = 0; i < count; i++)
         start[i] = c->k_block ? tile_load(k, c->c_scratch, sums_index(k, c, tile_add(k, first_row, tile_const(k, i / vectors)), i % vectors), NULL)
@@ -720,8 +735,8 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     else launch.bytes = bytes_in_place(k, c);
     if (c->dot > 1) c->tile_reason = sl_arena_printf(k->arena, "%s, sums of %d products of %s and %s", c->tile_reason, c->dot, sl_element_name(c->a_narrow), sl_element_name(c->b_element));
     if (windows) launch.reason = sl_arena_printf(k->arena, "contraction: %s%s", contract_window_reason(k, c), c->heavy ? ", epilogue by rows of the tile" : "");
-    else launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task, %s, %s%s", c->tile_reason, c->panels_at_once,
-                                    (long long)c->block_rows, (long long)c->panels_per_task, a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
+    else launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task%s, %s, %s%s", c->tile_reason, c->panels_at_once,
+                                    (long long)c->block_rows, (long long)c->panels_per_task, c->rows_stream ? " (all: the weights stay in L2)" : "", a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
     tile_kernel_finish(k, &launch);
     return true;
 }

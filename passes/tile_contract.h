@@ -44,6 +44,7 @@ typedef struct contract {
     int few[CONTRACT_FEW + 1];               /* panels at once for so many rows, where the run decides how many there are; 0: no way of its own */
     int64_t block_rows;                      /* rows of a task's block, a multiple of `rows` unless it is all */
     int64_t panels_per_task;
+    bool rows_stream;                        /* a task takes some rows through all panels */
     int64_t k_block;                         /* 0: k in one piece */
     sl_expr k_low, k_high;                   /* of the block of k at hand */
     const char *tile_reason;
@@ -115,6 +116,9 @@ sl_value *contract_multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_val
 bool contract_epilogue_is_heavy(const contract *c);
 /* The tile's accumulators (row-major, column_vectors * panels_at_once a row) through the epilogue into the outputs. */
 void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators);
+
+/* Asks for what the epilogue of the tile will read of tensors as large as the result (a residual): called before the sum, which hides the way from L3 or memory. */
+void contract_prefetch_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel);
 
 /* The same for `count` rows (an expression) of sums in c_scratch, row by row. */
 void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr count, sl_expr panel);

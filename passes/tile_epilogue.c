@@ -57,6 +57,41 @@ void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr
     k->floor = floor;
 }
 
+/* Whether an access of the epilogue reads a tensor as large as the result along vectors: it comes from L3 or memory, and nothing of the sum waits for it. */
+static bool is_streamed(tile_kernel *k, const contract *c, const tile_access *access) {
+    sl_expr coefficient, rest;
+    int inner = c->n[c->n_count - 1];
+    bool uses_row = false;
+    if (access->store || access->position || sl_value_constant(access->tensor) || tile_is_inside(k, access->tensor)) return false;
+    for (int i = 0; i < c->m_count; i++) uses_row |= sl_expr_uses_loop(access->offset, c->m[i]);
+    if (!uses_row || !sl_expr_uses_loop(access->offset, inner)) return false;
+    for (int i = 0; i < c->loop_count; i++)
+        if (sl_expr_uses_loop(access->offset, i) && (!sl_expr_split_linear(k->context, access->offset, i, &coefficient, &rest) || sl_expr_uses_any_loop(coefficient))) return false;
+    return sl_expr_split_linear(k->context, access->offset, inner, &coefficient, &rest) && sl_expr_equals_const(coefficient, 1);
+}
+
+void contract_prefetch_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel) {
+    if (c->n_count != 1 || c->m_set < 0) return;
+    int vectors = c->column_vectors * c->panels_at_once, floor = k->floor;
+    k->set_count = c->free_sets;
+    for (size_t a = 0; a < c->c_space.accesses.count; a++) {
+        const tile_access *access = &c->c_space.accesses.data[a];
+        if (!is_streamed(k, c, access)) continue;
+        sl_value *buffer = tile_argument_of(k, access->tensor);
+        int64_t bytes = sl_element_bits(access->element) / 8;
+        for (int i = 0; i < rows; i++) {
+            sl_expr row = tile_add(k, m_base, tile_const(k, c->rectangle_width ? i / c->rectangle_width * c->rectangle_step + i % c->rectangle_width : i));
+            k->sets[c->m_set].base = c->m_count > 1 ? tile_variable(k, tile_index(k, row)) : row;
+            for (int v = 0; v < vectors; v++) {
+                if ((int64_t)v * k->lanes * bytes % 64) continue;
+                k->sets[c->n_set].base = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
+                tile_prefetch(k, buffer, tile_convert(k, access->offset));
+            }
+        }
+    }
+    k->floor = floor;
+}
+
 void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl_expr panel, sl_value *const *accumulators) {
     int vectors = c->column_vectors * c->panels_at_once, floor = k->floor;
     k->floor = k->depth;

@@ -264,6 +264,9 @@ static void emit_rectangle(tile_kernel *k, contract *c, int ty, int tx, sl_expr 
     sl_expr first = tile_add(k, tile_mul(k, sl_expr_sub(k->context, y, w->y_low), tile_const(k, w->y.step * w->row)), tile_mul(k, x, tile_const(k, w->x.step * w->pitch)));
     sl_expr weights = tile_mul(k, panel, tile_const(k, c->k_known * c->width));
     int64_t inner = w->flat ? w->x.taps * w->channels : w->channels;
+    sl_expr m = tile_add(k, tile_mul(k, tile_add(k, tile_mul(k, w->image, tile_const(k, w->y.extent)), y), tile_const(k, w->x.extent)), x);
+    c->rectangle_width = tx, c->rectangle_step = w->x.extent;
+    contract_prefetch_epilogue(k, c, rows, m, panel);
     for (int i = 0; i < count; i++) sums[i] = zero;
     for (int level = 0; level < (w->flat ? 1 : 2); level++) {
         const window_axis *axis = level ? &w->x : &w->y;
@@ -292,8 +295,6 @@ static void emit_rectangle(tile_kernel *k, contract *c, int ty, int tx, sl_expr 
         }
     }
     while (k->depth > depth) tile_end(k, count, sums, sums);
-    c->rectangle_width = tx, c->rectangle_step = w->x.extent;
-    sl_expr m = tile_add(k, tile_mul(k, tile_add(k, tile_mul(k, w->image, tile_const(k, w->y.extent)), y), tile_const(k, w->x.extent)), x);
     contract_epilogue(k, c, rows, m, panel, sums);
     k->set_count = c->free_sets;
 }
