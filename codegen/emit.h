@@ -96,6 +96,7 @@ LLVMValueRef sl_math_call(sl_emitter *e, const sl_math_body *body, LLVMValueRef 
 /* Calls a C library function of double(double[, double]) or float lane by lane. */
 LLVMValueRef sl_math_library(sl_emitter *e, const char *name, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef sl_math_f32(sl_emitter *e, sl_op_kind kind, LLVMValueRef x);                    /* the ones with a fast f32 form, else NULL */
+LLVMValueRef sl_math_exp2(sl_emitter *e, LLVMValueRef x);                                      /* kernel.exp2 */
 LLVMValueRef sl_math_wide(sl_emitter *e, sl_op_kind kind, LLVMValueRef x, LLVMValueRef y);   /* f32 through f64 */
 
 /* ---- emit_memory.c ---- */

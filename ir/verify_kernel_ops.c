@@ -122,6 +122,12 @@ bool sl_verify_kernel_splat(const sl_op *op) {
     return (sl_type_is_vector(to) && sl_type_element(to) == sl_type_element(from)) || fail(op, "the result must be a vector of the operand's type", to);
 }
 
+bool sl_verify_kernel_exp2(const sl_op *op) {
+    sl_type from = operand_type(op, 0);
+    bool lanes = sl_type_is_scalar(from) || sl_type_is_vector(from);
+    return (lanes && sl_type_element(from) == SL_ELEMENT_f32) || fail(op, "expected f32, a scalar or a vector", from);
+}
+
 bool sl_verify_kernel_lanes(const sl_op *op) {
     sl_type to = result_type(op);
     return (sl_type_is_vector(to) && sl_element_is_integer(sl_type_element(to))) || fail(op, "the result must be a vector of integers", to);

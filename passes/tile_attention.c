@@ -20,7 +20,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_QUERIES = 64, KEYS_AT_ONCE = 256, VECTORS = 2, TILES = 3 };
+enum { MOST_QUERIES = 64, KEYS_AT_ONCE = 256, VECTORS = 2, TILES = 3, MOST_PACKED = 4 << 20 };
 
 typedef struct attend {
     sl_attention a;
@@ -36,14 +36,23 @@ typedef struct attend {
     int64_t depth, columns, block, keys_at_once;
     int width, tile_rows[TILES];
     int64_t query_pitch, score_pitch, output_pitch;
-    sl_value *query_scratch, *key_scratch, *score_scratch, *output_scratch, *most, *sums, *factors;
+    int64_t key_slots;                       /* blocks of keys that stay packed */
+    sl_value *key_tags;                      /* per slot: which block of which rows is packed there; NULL: packed for every task */
+    sl_value *query_scratch, *key_scratch, *score_scratch, *output_scratch, *most, *here_most, *sums, *factors;   /* sums: a vector a row */
     sl_expr query_low, span;                 /* the task's first query, how many it has */
-    sl_expr key_low, here, panels;           /* of the block of keys */
+    sl_expr owner;                           /* number of the keys that the task's rows have */
+    sl_expr key_block, key_low, here, panels;    /* of the block of keys */
+    sl_value *key_panels;                    /* where its keys are packed */
+    bool single;                             /* all keys are one block */
 } attend;
 
 static sl_value *number(tile_kernel *k, double value) { return tile_constant(k, sl_scalar_float(k->context, SL_ELEMENT_f32, value)); }
 static sl_value *fma_of(tile_kernel *k, sl_value *a, sl_value *b, sl_value *c) { return tile_op(k, SL_OP_arith_fma, SL_ELEMENT_f32, 3, (sl_value *[]){a, b, c}, 0, NULL); }
-static sl_value *exp_of(tile_kernel *k, sl_value *x) { return tile_op(k, SL_OP_arith_exp, SL_ELEMENT_f32, 1, &x, 0, NULL); }
+/* exp of what is at most 0. */
+static sl_value *share_of(tile_kernel *k, sl_value *x) {
+    sl_value *scaled = tile_binary(k, SL_OP_arith_mul, x, number(k, 1.44269504088896341));
+    return tile_op(k, SL_OP_kernel_exp2, SL_ELEMENT_f32, 1, &scaled, 0, NULL);
+}
 static sl_expr variable_of(tile_kernel *k, sl_expr expr) { return tile_variable(k, tile_index(k, expr)); }
 
 static sl_expr count_from_zero(tile_kernel *k, sl_expr end) {
@@ -59,9 +68,11 @@ static sl_value *operand_at(tile_kernel *k, sl_op *nest, int operand, const sl_e
     return tile_frame_value(k, &frame, sl_nest_argument(nest, operand));
 }
 
+static sl_expr sums_place(tile_kernel *k, sl_expr row) { return lanes_at(k, tile_mul(k, row, tile_const(k, k->lanes))); }
+
 /* ---- queries ---- */
 
-typedef struct row_self { attend *t; sl_expr row; } row_self;
+typedef struct row_self { attend *t; sl_expr row; sl_value *scale; } row_self;
 
 static void copy_query(tile_kernel *k, void *self, int copies, const sl_expr *bases) {
     row_self *r = self;
@@ -76,16 +87,18 @@ static void copy_query(tile_kernel *k, void *self, int copies, const sl_expr *ba
 static void start_rows(tile_kernel *k, attend *t) {
     sl_expr row = count_from_zero(k, t->span);
     k->sets[t->query_set].base = variable_of(k, tile_add(k, t->query_low, row));
-    row_self self = {t, row};
+    row_self self = {t, row, NULL};
     k->sets[t->depth_set].lane = true;
     tile_lane_loop(k, t->depth_set, tile_const(k, 0), tile_const(k, t->depth), 1, 1, copy_query, &self);
     k->sets[t->depth_set].lane = false;
-    for (int64_t i = 0; i < t->output_pitch; i += k->lanes) {
+    for (int64_t i = 0; i < t->output_pitch && !t->single; i += k->lanes) {
         sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, t->output_pitch)), tile_const(k, i));
         tile_store(k, tile_splat(k, number(k, 0)), t->output_scratch, lanes_at(k, at), NULL);
     }
-    tile_store(k, number(k, -INFINITY), t->most, row, NULL);
-    tile_store(k, number(k, 0), t->sums, row, NULL);
+    if (!t->single) {
+        tile_store(k, number(k, -INFINITY), t->most, row, NULL);
+        tile_store(k, tile_splat(k, number(k, 0)), t->sums, sums_place(k, row), NULL);
+    }
     tile_end(k, 0, NULL, NULL);
 }
 
@@ -120,7 +133,7 @@ static void transpose_keys(tile_kernel *k, attend *t, sl_expr panel) {
         sl_expr depth = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_i64(k, t->depth), tile_i64(k, k->lanes), 0, NULL, NULL));
         for (int j = 0; j < k->lanes; j++) rows[j] = tile_load(k, pointers[j], lanes_at(k, depth), NULL);
         contract_transpose(k, rows);
-        for (int j = 0; j < k->lanes; j++) tile_store(k, rows[j], t->key_scratch, key_place(k, t, panel, tile_add(k, depth, tile_const(k, j)), v), NULL);
+        for (int j = 0; j < k->lanes; j++) tile_store(k, rows[j], t->key_panels, key_place(k, t, panel, tile_add(k, depth, tile_const(k, j)), v), NULL);
         tile_end(k, 0, NULL, NULL);
     }
 }
@@ -135,17 +148,38 @@ static void gather_keys(tile_kernel *k, attend *t, sl_expr panel) {
         k->mask = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, t->keys, base)));
         sl_value *value = tile_select(k, k->mask, tile_splat(k, operand_at(k, t->a.scores, t->a.key, t->loops)), tile_splat(k, number(k, 0)));
         k->mask = NULL;
-        tile_store(k, value, t->key_scratch, key_place(k, t, panel, depth, v), NULL);
+        tile_store(k, value, t->key_panels, key_place(k, t, panel, depth, v), NULL);
     }
     k->sets[t->key_set].lane = false;
     tile_end(k, 0, NULL, NULL);
 }
 
-static void pack_keys(tile_kernel *k, attend *t) {
-    sl_expr panel = count_from_zero(k, t->panels);
+static void pack_panels(tile_kernel *k, attend *t, sl_expr panels) {
+    sl_expr panel = count_from_zero(k, panels);
     bool inside = tile_is_inside(k, sl_op_operand(t->a.scores, t->a.key)), constant = tile_splat_constant(k, sl_op_operand(t->a.scores, t->a.key)) != NULL;
     if (!inside && !constant && k->lanes >= 4 && k->lanes <= 16 && t->depth % k->lanes == 0 && key_offset(k, t, t->key_low)) transpose_keys(k, t, panel);
     else gather_keys(k, t, panel);
+    tile_end(k, 0, NULL, NULL);
+}
+
+/* Packs the block of keys, unless a task before this one that a thread had in the same go did. Then all of the block is packed, whatever this task reaches. */
+static void pack_keys(tile_kernel *k, attend *t) {
+    if (!t->key_tags) {
+        t->key_panels = t->key_scratch;
+        pack_panels(k, t, t->panels);
+        return;
+    }
+    sl_expr blocks = sl_expr_ceildiv(k->context, t->keys, tile_const(k, t->keys_at_once)), slot = t->key_block;
+    int64_t known = sl_expr_const_or(blocks, -1);
+    if (known < 0 || known > t->key_slots) slot = variable_of(k, sl_expr_min(k->context, slot, tile_const(k, t->key_slots - 1)));
+    t->key_panels = tile_pointer(k, t->key_scratch, tile_mul(k, slot, tile_const(k, t->keys_at_once * t->depth)));
+    sl_value *name = tile_index(k, tile_add(k, tile_mul(k, t->owner, blocks), t->key_block));
+    tile_if(k, tile_compare(k, "ne", name, tile_load(k, t->key_tags, slot, NULL)), 0, NULL);
+    sl_expr whole = tile_const(k, t->keys_at_once / t->width);
+    if (known < 0 || sl_expr_const_or(t->keys, -1) % t->keys_at_once)
+        whole = sl_expr_min(k->context, whole, sl_expr_ceildiv(k->context, sl_expr_sub(k->context, t->keys, t->key_low), tile_const(k, t->width)));
+    pack_panels(k, t, whole);
+    tile_store(k, name, t->key_tags, slot, NULL);
     tile_end(k, 0, NULL, NULL);
 }
 
@@ -195,7 +229,7 @@ static void score_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr
     int count = rows * VECTORS, floor = k->floor;
     for (int i = 0; i < count; i++) start[i] = tile_splat(k, number(k, 0));
     sl_value *queries = tile_pointer(k, t->query_scratch, tile_mul(k, row, tile_const(k, t->query_pitch)));
-    sl_value *panel_keys = tile_pointer(k, t->key_scratch, tile_mul(k, panel, tile_const(k, t->depth * t->width)));
+    sl_value *panel_keys = tile_pointer(k, t->key_panels, tile_mul(k, panel, tile_const(k, t->depth * t->width)));
     int unroll = t->depth % 2 ? 1 : 2;
     sl_expr depth = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_i64(k, t->depth), tile_i64(k, unroll), count, start, sums));
     for (int u = 0; u < unroll; u++) {
@@ -235,8 +269,10 @@ static void value_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr
         masks[v] = t->columns % t->width ? tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, tile_const(k, t->columns), column))) : NULL;
     }
     for (int i = 0; i < rows; i++) {
-        sl_value *factor = tile_splat(k, tile_load(k, t->factors, tile_add(k, row, tile_const(k, i)), NULL));
+        sl_value *factor = t->single ? NULL : tile_splat(k, tile_load(k, t->factors, tile_add(k, row, tile_const(k, i)), NULL));
         for (int v = 0; v < VECTORS; v++) {
+            start[i * VECTORS + v] = tile_splat(k, number(k, 0));
+            if (t->single) continue;
             sl_expr at = tile_const(k, i * t->output_pitch + (int64_t)v * k->lanes);
             start[i * VECTORS + v] = tile_binary(k, SL_OP_arith_mul, tile_load(k, outputs, lanes_at(k, at), NULL), factor);
         }
@@ -268,50 +304,70 @@ static sl_expr score_place(tile_kernel *k, const attend *t, sl_expr panel, int v
     return lanes_at(k, tile_add(k, tile_mul(k, panel, tile_const(k, t->width)), tile_const(k, (int64_t)vector * k->lanes)));
 }
 
+/* One panel's vectors of a row at a time: `line` is the row. */
+static sl_expr panel_loop(tile_kernel *k, attend *t, double start, sl_value **carried) {
+    sl_value *first[VECTORS];
+    for (int v = 0; v < VECTORS; v++) first[v] = tile_splat(k, number(k, start));
+    return tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->panels), tile_i64(k, 1), VECTORS, first, carried));
+}
+
+/* Three loops over the rows, so that no row waits for what another one sums over lanes: the largest scores; what follows from them, lanes walking rows; the shares. */
 static void weigh_rows(tile_kernel *k, attend *t) {
+    sl_value *values[VECTORS], *results[VECTORS];
     sl_expr row = count_from_zero(k, t->span);
-    sl_value *line = tile_pointer(k, t->score_scratch, tile_mul(k, row, tile_const(k, t->score_pitch))), *values[VECTORS], *results[VECTORS];
-    sl_value *start[VECTORS] = {tile_splat(k, number(k, -INFINITY)), tile_splat(k, number(k, -INFINITY))};
-    sl_expr panel = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->panels), tile_i64(k, 1), VECTORS, start, values));
+    sl_value *line = tile_pointer(k, t->score_scratch, tile_mul(k, row, tile_const(k, t->score_pitch)));
+    sl_expr panel = panel_loop(k, t, -INFINITY, values);
     for (int v = 0; v < VECTORS; v++) values[v] = tile_binary(k, SL_OP_arith_max, values[v], tile_load(k, line, score_place(k, t, panel, v), NULL));
     tile_end(k, VECTORS, values, results);
-    sl_value *before = tile_load(k, t->most, row, NULL);
-    sl_value *most = tile_binary(k, SL_OP_arith_max, before, tile_reduce(k, "max", tile_binary(k, SL_OP_arith_max, results[0], results[1])));
+    tile_store(k, tile_reduce(k, "max", tile_binary(k, SL_OP_arith_max, results[0], results[1])), t->here_most, row, NULL);
+    tile_end(k, 0, NULL, NULL);
+
+    row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->span), tile_i64(k, k->lanes), 0, NULL, NULL));
+    sl_value *most = tile_load(k, t->here_most, lanes_at(k, row), NULL), *before = NULL, *none = tile_splat(k, number(k, -INFINITY));
+    if (!t->single) before = tile_load(k, t->most, lanes_at(k, row), NULL), most = tile_binary(k, SL_OP_arith_max, before, most);
     /* -inf less -inf would be no number: a row that has nothing yet is measured from 0. */
-    sl_value *from = tile_select(k, tile_compare(k, "eq", most, number(k, -INFINITY)), number(k, 0), most);
-    sl_value *factor = exp_of(k, tile_binary(k, SL_OP_arith_sub, before, from));
-    for (int v = 0; v < VECTORS; v++) start[v] = tile_splat(k, number(k, 0));
-    panel = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->panels), tile_i64(k, 1), VECTORS, start, values));
+    sl_value *from = tile_select(k, tile_compare(k, "eq", most, none), tile_splat(k, number(k, 0)), most);
+    tile_store(k, from, t->here_most, lanes_at(k, row), NULL);
+    if (!t->single) {
+        tile_store(k, most, t->most, lanes_at(k, row), NULL);
+        tile_store(k, share_of(k, tile_binary(k, SL_OP_arith_sub, before, from)), t->factors, lanes_at(k, row), NULL);
+    }
+    tile_end(k, 0, NULL, NULL);
+
+    row = count_from_zero(k, t->span);
+    line = tile_pointer(k, t->score_scratch, tile_mul(k, row, tile_const(k, t->score_pitch)));
+    from = tile_splat(k, tile_load(k, t->here_most, row, NULL));
+    panel = panel_loop(k, t, 0, values);
     for (int v = 0; v < VECTORS; v++) {
-        sl_value *power = exp_of(k, tile_binary(k, SL_OP_arith_sub, tile_load(k, line, score_place(k, t, panel, v), NULL), from));
-        values[v] = tile_binary(k, SL_OP_arith_add, values[v], power);
-        tile_store(k, power, line, score_place(k, t, panel, v), NULL);
+        sl_value *share = share_of(k, tile_binary(k, SL_OP_arith_sub, tile_load(k, line, score_place(k, t, panel, v), NULL), from));
+        values[v] = tile_binary(k, SL_OP_arith_add, values[v], share);
+        tile_store(k, share, line, score_place(k, t, panel, v), NULL);
     }
     tile_end(k, VECTORS, values, results);
-    sl_value *sum = tile_reduce(k, "sum", tile_binary(k, SL_OP_arith_add, results[0], results[1]));
-    tile_store(k, most, t->most, row, NULL);
-    tile_store(k, factor, t->factors, row, NULL);
-    tile_store(k, fma_of(k, tile_load(k, t->sums, row, NULL), factor, sum), t->sums, row, NULL);
+    sl_value *sum = tile_binary(k, SL_OP_arith_add, results[0], results[1]);
+    if (!t->single) sum = fma_of(k, tile_load(k, t->sums, sums_place(k, row), NULL), tile_splat(k, tile_load(k, t->factors, row, NULL)), sum);
+    tile_store(k, sum, t->sums, sums_place(k, row), NULL);
     tile_end(k, 0, NULL, NULL);
 }
 
 static void write_output(tile_kernel *k, void *self, int copies, const sl_expr *bases) {
     row_self *r = self;
     attend *t = r->t;
-    sl_value *result = sl_op_result(t->a.product, 0), *sum = tile_load(k, t->sums, r->row, NULL);
+    sl_value *result = sl_op_result(t->a.product, 0);
     sl_expr positions[SL_MAX_RANK];
     for (int u = 0; u < copies; u++) {
         k->sets[t->column_set].base = bases[u];
         sl_value *value = tile_load(k, t->output_scratch, tile_add(k, tile_mul(k, r->row, tile_const(k, t->output_pitch)), bases[u]), k->mask);
         tile_result_positions(k, t->a.product, sl_value_index(result), t->a.product_loops, positions);
-        tile_write(k, 0, positions, tile_binary(k, SL_OP_arith_div, value, sum));
+        tile_write(k, 0, positions, tile_binary(k, SL_OP_arith_mul, value, r->scale));
     }
 }
 
 static void finish_rows(tile_kernel *k, attend *t) {
     sl_expr row = count_from_zero(k, t->span);
     k->sets[t->query_set].base = variable_of(k, tile_add(k, t->query_low, row));
-    row_self self = {t, row};
+    sl_value *sum = tile_reduce(k, "sum", tile_load(k, t->sums, sums_place(k, row), NULL));
+    row_self self = {t, row, tile_splat(k, tile_binary(k, SL_OP_arith_div, number(k, 1), sum))};
     k->sets[t->column_set].lane = true;
     tile_lane_loop(k, t->column_set, tile_const(k, 0), tile_const(k, t->columns), 1, 1, write_output, &self);
     k->sets[t->column_set].lane = false;
@@ -342,20 +398,30 @@ static void plan(tile_kernel *k, attend *t) {
     int64_t columns = (t->columns + t->width - 1) / t->width * t->width;
     t->query_pitch = t->depth + 16, t->score_pitch = t->keys_at_once + 16, t->output_pitch = columns;
     t->query_scratch = tile_scratch(k, SL_ELEMENT_f32, t->block * t->query_pitch * 4);
-    t->key_scratch = tile_scratch(k, SL_ELEMENT_f32, t->keys_at_once * t->depth * 4);
+    t->single = keys > 0 && keys <= t->keys_at_once;
+    t->key_slots = 1;
+    if (queries < 0 || queries > t->block) {
+        int64_t blocks = keys > 0 ? (keys + t->keys_at_once - 1) / t->keys_at_once : INT64_MAX, room = (keys > 0 ? MOST_PACKED : MOST_PACKED / 4) / (t->keys_at_once * t->depth * 4);
+        t->key_slots = room < 1 ? 1 : blocks < room ? blocks : room;
+        t->key_tags = tile_scratch(k, SL_ELEMENT_i64, t->key_slots * 8);
+    }
+    t->key_scratch = tile_scratch(k, SL_ELEMENT_f32, t->key_slots * t->keys_at_once * t->depth * 4);
     t->score_scratch = tile_scratch(k, SL_ELEMENT_f32, t->block * t->score_pitch * 4);
     t->output_scratch = tile_scratch(k, SL_ELEMENT_f32, t->block * t->output_pitch * 4);
-    t->most = tile_scratch(k, SL_ELEMENT_f32, t->block * 4);
-    t->sums = tile_scratch(k, SL_ELEMENT_f32, t->block * 4);
-    t->factors = tile_scratch(k, SL_ELEMENT_f32, t->block * 4);
+    int64_t rows = (t->block + k->lanes - 1) / k->lanes * k->lanes;
+    t->most = tile_scratch(k, SL_ELEMENT_f32, rows * 4);
+    t->here_most = tile_scratch(k, SL_ELEMENT_f32, rows * 4);
+    t->sums = tile_scratch(k, SL_ELEMENT_f32, t->block * k->lanes * 4);
+    t->factors = tile_scratch(k, SL_ELEMENT_f32, rows * 4);
 }
 
 static void emit_keys(tile_kernel *k, attend *t) {
     int64_t keys = sl_expr_const_or(t->keys, -1);
-    if (keys > 0 && keys <= t->keys_at_once) {
-        t->key_low = tile_const(k, 0), t->here = t->reach;
+    if (t->single) {
+        t->key_block = t->key_low = tile_const(k, 0), t->here = t->reach;
     } else {
-        t->key_low = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->reach), tile_i64(k, t->keys_at_once), 0, NULL, NULL));
+        t->key_block = count_from_zero(k, sl_expr_ceildiv(k->context, t->reach, tile_const(k, t->keys_at_once)));
+        t->key_low = tile_mul(k, t->key_block, tile_const(k, t->keys_at_once));
         t->here = tile_const(k, t->keys_at_once);
         if (t->limits || keys < 0 || keys % t->keys_at_once) t->here = variable_of(k, sl_expr_min(k->context, t->here, sl_expr_sub(k->context, t->reach, t->key_low)));
     }
@@ -370,7 +436,14 @@ static void emit_keys(tile_kernel *k, attend *t) {
     panel = count_from_zero(k, tile_const(k, t->output_pitch / t->width));
     tile_rows(k, t, panel, value_tile);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
-    if (!sl_expr_equals_const(t->key_low, 0)) tile_end(k, 0, NULL, NULL);
+    if (!t->single) tile_end(k, 0, NULL, NULL);
+}
+
+static bool key_depends_on(const attend *t, int loop) {
+    sl_attr map = sl_nest_map(t->a.scores, t->a.key);
+    for (int i = 0, n = sl_attr_count(map); i < n; i++)
+        if (sl_expr_uses_loop(sl_attr_map_result(map, i), loop)) return true;
+    return false;
 }
 
 static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
@@ -380,7 +453,14 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     int64_t queries = sl_expr_const_or(t->queries, -1);
     for (int i = 0; i < digits; i++) counts[i] = k->extents[t->a.rows[i]], rows = tile_mul(k, rows, counts[i]);
     counts[digits] = sl_expr_ceildiv(context, t->queries, tile_const(k, t->block));
+    if (t->key_tags) {
+        tile_store(k, tile_i64(k, -1), t->key_tags, count_from_zero(k, tile_const(k, t->key_slots)), NULL);
+        tile_end(k, 0, NULL, NULL);
+    }
     tile_task_loop(k, digits + 1, counts, indices);
+    t->owner = tile_const(k, 0);
+    for (int i = 0; i < digits; i++)
+        if (key_depends_on(t, t->a.rows[i])) t->owner = tile_add(k, tile_mul(k, t->owner, counts[i]), indices[i]);
     for (int i = 0; i < digits; i++) k->sets[t->sets[t->a.rows[i]]].base = indices[i];
     t->query_low = tile_mul(k, indices[digits], tile_const(k, t->block));
     t->span = tile_const(k, t->block);
