@@ -26,6 +26,9 @@ typedef struct sl_attention {
 bool sl_attention_match(sl_context *context, sl_op *product, sl_attention *attention);
 /* For blocks of `block` queries: how many keys, from the first on, any of them can reach; false when nothing is known or all reach all. */
 bool sl_attention_limits(sl_context *context, const sl_attention *attention, int64_t block, int64_t *limits);
+/* For blocks of `block` queries: before which key (a multiple of `multiple`) the constants that `finish` reads by query or key all repeat one value each; values[i] for operand i
+ * of `finish` (at most 8), NULL where it is read as ever. False when there is nothing to gain. */
+bool sl_attention_clear(sl_context *context, const sl_attention *attention, int64_t block, int64_t multiple, int64_t *clear, sl_attr *values);
 /* The chain's nests in order; at most 7. */
 int sl_attention_nests(const sl_attention *attention, sl_op **nests);
 

@@ -1,10 +1,12 @@
 /* attention_limit.c: how many keys a query of an attention (attention.h) can reach, when the mask is known while compiling.
  *
  * The nest on the scores is evaluated at single points as far as it does not depend on the score: constants read at (query, key), index arithmetic, choices. Where that gives
- * -inf whatever the score, the key has no share. A score that is infinite or no number is then masked, too, where an added -inf would have made no number of it. */
+ * -inf whatever the score, the key has no share. Where the tables among its operands repeat one value (the zeros of an additive mask before its diagonal), they need not be read. A score that is infinite or no number is then masked, too, where an added -inf would have made no number of it. */
 #include "attention.h"
+#include "nest_build.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct reach {
     const sl_attention *a;
@@ -108,4 +110,30 @@ bool sl_attention_limits(sl_context *context, const sl_attention *a, int64_t blo
         saved += keys - limit;
     }
     return saved > 0;
+}
+
+bool sl_attention_clear(sl_context *context, const sl_attention *a, int64_t block, int64_t multiple, int64_t *clear, sl_attr *values) {
+    reach r;
+    int64_t queries = sl_expr_const_or(sl_nest_bound(a->scores, a->query_loop), -1), keys = sl_expr_const_or(sl_nest_bound(a->scores, a->key_loop), -1), found = 0;
+    int tables = 0;
+    if (queries < 1 || keys < 1 || !begin(context, a, &r)) return false;
+    for (int64_t b = 0; b * block < queries; b++) clear[b] = keys;
+    for (int i = 0; i < sl_op_operand_count(a->finish); i++) {
+        sl_attr data = r.tables[i].data;
+        values[i] = NULL;
+        if (!data || (r.tables[i].query == 0 && r.tables[i].key == 0) || sl_attr_data_is_splat(data)) continue;
+        sl_element element = sl_type_element(sl_attr_get_type(data));
+        int64_t size = sl_element_bytes(element, 1), base = r.tables[i].base;
+        const char *bytes = sl_attr_data_bytes(data);
+        if (sl_element_bytes(element, 2) != 2 * size) continue;
+        for (int64_t q = 0; q < queries; q++) {
+            int64_t *limit = &clear[q / block], key = 0;
+            while (key < *limit && memcmp(bytes + (base + q * r.tables[i].query + key * r.tables[i].key) * size, bytes + base * size, (size_t)size) == 0) key++;
+            *limit = key;
+        }
+        values[i] = sl_element_is_float(element) ? sl_scalar_float(context, element, sl_attr_data_float(data, base)) : sl_scalar_int(context, element, sl_attr_data_int(data, base));
+        tables++;
+    }
+    for (int64_t b = 0; b * block < queries; b++) found += clear[b] = clear[b] / multiple * multiple;
+    return tables > 0 && found > 0;
 }

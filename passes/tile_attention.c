@@ -32,6 +32,10 @@ typedef struct attend {
     sl_expr queries, keys;
     sl_value *limits;                        /* a constant: keys that each block of queries reaches; NULL: all */
     sl_expr reach;                           /* of the task */
+    sl_value *clears;                        /* a constant: keys of each block of queries before which the mask repeats one value; NULL: none */
+    sl_expr clear;                           /* of the task */
+    sl_attr repeated[8];                     /* the values, by operand of `finish`; NULL: read it */
+    bool is_clear;                           /* of the panels at hand */
     int64_t visited;                         /* with limits: (query, key) pairs of all blocks */
     int64_t depth, columns, block, keys_at_once;
     int width, tile_rows[TILES];
@@ -204,6 +208,18 @@ static void tile_rows(tile_kernel *k, attend *t, sl_expr panel, tile_fn body) {
     }
 }
 
+/* In panels that are clear the mask's value is known. */
+static void bind_repeated(tile_kernel *k, attend *t, const sl_expr *loops) {
+    for (int i = 0; t->is_clear && i < sl_op_operand_count(t->a.finish); i++) {
+        sl_attr map = sl_nest_map(t->a.finish, i);
+        sl_expr positions[SL_MAX_RANK];
+        if (!t->repeated[i]) continue;
+        for (int p = 0, n = sl_attr_count(map); p < n; p++)
+            positions[p] = sl_expr_substitute(k->context, sl_attr_map_result(map, p), loops, sl_nest_loop_count(t->a.finish), NULL, NULL);
+        tile_bind(k, sl_op_operand(t->a.finish, i), positions, tile_constant(k, t->repeated[i]));
+    }
+}
+
 /* Scale, bias and mask on one vector of scores. */
 static void finish_scores(tile_kernel *k, attend *t, sl_value *sum, sl_expr row, sl_expr key) {
     sl_expr positions[SL_MAX_RANK];
@@ -217,7 +233,7 @@ static void finish_scores(tile_kernel *k, attend *t, sl_value *sum, sl_expr row,
     if (t->a.finish) {
         sl_expr loops[SL_NEST_MAX_LOOPS];
         if (!tile_loops_at(k, t->a.input, positions, loops)) tile_fail(k, "the nest on the scores can't be turned around", SL_ELEMENT_f32);
-        else value = tile_splat(k, tile_evaluate(k, t->a.finish, 0, loops));
+        else bind_repeated(k, t, loops), value = tile_splat(k, tile_evaluate(k, t->a.finish, 0, loops));
     }
     if (k->mask) value = tile_select(k, k->mask, value, tile_splat(k, number(k, -INFINITY)));
     k->mask = NULL;
@@ -415,6 +431,22 @@ static void plan(tile_kernel *k, attend *t) {
     t->factors = tile_scratch(k, SL_ELEMENT_f32, rows * 4);
 }
 
+static void score_panels(tile_kernel *k, attend *t) {
+    sl_value *first = tile_i64(k, 0), *last = tile_index(k, t->panels);
+    for (int pass = t->clears ? 0 : 1; pass < 2; pass++) {
+        sl_value *end = last;
+        t->is_clear = pass == 0;
+        if (t->is_clear) {
+            sl_expr left = sl_expr_floordiv(k->context, sl_expr_max(k->context, sl_expr_sub(k->context, t->clear, t->key_low), tile_const(k, 0)), tile_const(k, t->width));
+            end = tile_binary(k, SL_OP_arith_min, tile_index(k, left), last);
+        }
+        sl_expr panel = tile_variable(k, tile_for(k, first, end, tile_i64(k, 1), 0, NULL, NULL));
+        tile_rows(k, t, panel, score_tile);
+        tile_end(k, 0, NULL, NULL);
+        first = end;
+    }
+}
+
 static void emit_keys(tile_kernel *k, attend *t) {
     int64_t keys = sl_expr_const_or(t->keys, -1);
     if (t->single) {
@@ -429,11 +461,9 @@ static void emit_keys(tile_kernel *k, attend *t) {
     if (!sl_expr_is_const(t->panels, NULL)) t->panels = variable_of(k, t->panels);
     int depth = k->depth;
     pack_keys(k, t);
-    sl_expr panel = count_from_zero(k, t->panels);
-    tile_rows(k, t, panel, score_tile);
-    tile_end(k, 0, NULL, NULL);
+    score_panels(k, t);
     weigh_rows(k, t);
-    panel = count_from_zero(k, tile_const(k, t->output_pitch / t->width));
+    sl_expr panel = count_from_zero(k, tile_const(k, t->output_pitch / t->width));
     tile_rows(k, t, panel, value_tile);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
     if (!t->single) tile_end(k, 0, NULL, NULL);
@@ -466,6 +496,7 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     t->span = tile_const(k, t->block);
     if (queries < 0 || queries % t->block) t->span = variable_of(k, sl_expr_min(context, t->span, sl_expr_sub(context, t->queries, t->query_low)));
     t->reach = t->limits ? tile_variable(k, tile_load(k, tile_argument_of(k, t->limits), indices[digits], NULL)) : t->keys;
+    if (t->clears) t->clear = tile_variable(k, tile_load(k, tile_argument_of(k, t->clears), indices[digits], NULL));
     start_rows(k, t);
     emit_keys(k, t);
     finish_rows(k, t);
@@ -477,16 +508,22 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     launch->work = tile_mul(k, tile_mul(k, rows, pairs), tile_const(k, t->depth + t->columns));
 }
 
+static sl_value *number_of_each(tile_kernel *k, const int64_t *numbers, int64_t count, const char *name) {
+    sl_expr dim = tile_const(k, count);
+    sl_builder here = sl_builder_before(k->group);
+    sl_value *value = sl_build_constant(&here, sl_attr_data_copy(k->context, sl_type_tensor(k->context, SL_ELEMENT_i64, 1, &dim), numbers, count * (int64_t)sizeof(int64_t)));
+    sl_value_set_name(value, name);
+    return value;
+}
+
 static void find_limits(tile_kernel *k, attend *t) {
     int64_t queries = sl_expr_const_or(t->queries, -1), blocks = (queries + t->block - 1) / t->block;
     if (queries < 1) return;
-    int64_t *limits = SL_NEW_ARRAY(k->arena, int64_t, (size_t)blocks);
+    int64_t *limits = SL_NEW_ARRAY(k->arena, int64_t, (size_t)blocks), *clear = SL_NEW_ARRAY(k->arena, int64_t, (size_t)blocks);
+    if (sl_attention_clear(k->context, &t->a, t->block, t->width, clear, t->repeated)) t->clears = number_of_each(k, clear, blocks, "clear");
     if (!sl_attention_limits(k->context, &t->a, t->block, limits)) return;
     for (int64_t b = 0; b < blocks; b++) t->visited += limits[b] * (b + 1 < blocks ? t->block : queries - b * t->block);
-    sl_expr dim = tile_const(k, blocks);
-    sl_builder here = sl_builder_before(k->group);
-    t->limits = sl_build_constant(&here, sl_attr_data_copy(k->context, sl_type_tensor(k->context, SL_ELEMENT_i64, 1, &dim), limits, blocks * (int64_t)sizeof(int64_t)));
-    sl_value_set_name(t->limits, "reach");
+    t->limits = number_of_each(k, limits, blocks, "reach");
 }
 
 bool tile_try_attention(sl_pass_context *pass, sl_op *op) {
@@ -514,8 +551,8 @@ bool tile_try_attention(sl_pass_context *pass, sl_op *op) {
         tile_kernel_drop(k);
         return false;
     }
-    launch.reason = sl_arena_printf(k->arena, "attention: one pass over the keys, %lld at once, %lld queries a task in tiles of %d, %lld kB of scratch%s", (long long)t->keys_at_once,
-                                    (long long)t->block, t->tile_rows[0], (long long)(k->scratch >> 10), t->limits ? ", masked keys skipped" : "");
+    launch.reason = sl_arena_printf(k->arena, "attention: one pass over the keys, %lld at once, %lld queries a task in tiles of %d, %lld kB of scratch%s%s", (long long)t->keys_at_once,
+                                    (long long)t->block, t->tile_rows[0], (long long)(k->scratch >> 10), t->limits ? ", masked keys skipped" : "", t->clears ? ", the mask not read where it repeats a value" : "");
     tile_kernel_finish(k, &launch);
     return true;
 }
