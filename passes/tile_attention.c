@@ -3,76 +3,49 @@
  *     task = (rows that share keys, block of queries)
  *         copy the block's queries into scratch; output 0, largest score -inf, sum 0
  *         for block of keys:
- *             pack the block's keys into panels [depth][width]                    lanes walk keys
+ *             keys in panels [depth][width] (tile_attention_keys.c)               lanes walk keys
  *             for panel, tile of queries: scores in registers -> scale, bias, mask -> scratch [query][key]
- *             for query: m' = max(m, scores), scores = exp(scores - m'), factor = exp(m - m'), sum = sum * factor + scores
+ *             for query: m' = max(m, scores); for 16 queries at once: factor = exp(m - m')
+ *             for query: scores = exp(scores - m'), sum = sum * factor + scores
  *             for tile of queries: output = output * factor + scores * values     lanes walk the values' columns
- *         output / sum, stored
+ *         output * (1 / sum), stored
  *
- * Keys behind the last one that a mask known while compiling lets any query of the block reach are not visited (attention_limit.c): their shares are 0.
+ * Keys behind the last one that a mask known while compiling lets any query of the block reach are not visited (attention_limit.c): their shares are 0. Panels in
+ * which the mask is one value for all queries of the block do not read it.
  *
  * What one query gets depends on nothing but its row: blocks of keys start at multiples of a fixed size from key 0, sums go over ascending keys (the exponentials' sum in a
- * fixed number of lanes), and the tile of queries changes no sum. A row without any finite score gives NaN, as the softmax does. All scratch stays in the second-level cache.
+ * fixed number of lanes), and the tile of queries changes no sum. A row without any finite score gives NaN, as the softmax does. Scratch but for the packed keys stays in the second-level cache.
  */
-#include "attention.h"
-#include "tile_contract.h"
+#include "tile_attention.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MOST_QUERIES = 64, KEYS_AT_ONCE = 256, VECTORS = 2, TILES = 3, MOST_PACKED = 4 << 20 };
+enum { MOST_QUERIES = 64, KEYS_AT_ONCE = 256, VECTORS = ATTEND_VECTORS, TILES = ATTEND_TILES, MOST_PACKED = 4 << 20 };
 
-typedef struct attend {
-    sl_attention a;
-    tile_group group;
-    sl_expr loops[SL_NEST_MAX_LOOPS];        /* identity */
-    int loop_count;                          /* with the columns' */
-    int sets[SL_NEST_MAX_LOOPS];             /* of each loop */
-    int query_set, key_set, depth_set, column_set;
-    sl_expr queries, keys;
-    sl_value *limits;                        /* a constant: keys that each block of queries reaches; NULL: all */
-    sl_expr reach;                           /* of the task */
-    sl_value *clears;                        /* a constant: keys of each block of queries before which the mask repeats one value; NULL: none */
-    sl_expr clear;                           /* of the task */
-    sl_attr repeated[8];                     /* the values, by operand of `finish`; NULL: read it */
-    bool is_clear;                           /* of the panels at hand */
-    int64_t visited;                         /* with limits: (query, key) pairs of all blocks */
-    int64_t depth, columns, block, keys_at_once;
-    int width, tile_rows[TILES];
-    int64_t query_pitch, score_pitch, output_pitch;
-    int64_t key_slots;                       /* blocks of keys that stay packed */
-    sl_value *key_tags;                      /* per slot: which block of which rows is packed there; NULL: packed for every task */
-    sl_value *query_scratch, *key_scratch, *score_scratch, *output_scratch, *most, *here_most, *sums, *factors;   /* sums: a vector a row */
-    sl_expr query_low, span;                 /* the task's first query, how many it has */
-    sl_expr owner;                           /* number of the keys that the task's rows have */
-    sl_expr key_block, key_low, here, panels;    /* of the block of keys */
-    sl_value *key_panels;                    /* where its keys are packed */
-    bool single;                             /* all keys are one block */
-} attend;
+sl_value *attend_number(tile_kernel *k, double value) { return tile_constant(k, sl_scalar_float(k->context, SL_ELEMENT_f32, value)); }
 
-static sl_value *number(tile_kernel *k, double value) { return tile_constant(k, sl_scalar_float(k->context, SL_ELEMENT_f32, value)); }
 static sl_value *fma_of(tile_kernel *k, sl_value *a, sl_value *b, sl_value *c) { return tile_op(k, SL_OP_arith_fma, SL_ELEMENT_f32, 3, (sl_value *[]){a, b, c}, 0, NULL); }
 /* exp of what is at most 0. */
 static sl_value *share_of(tile_kernel *k, sl_value *x) {
-    sl_value *scaled = tile_binary(k, SL_OP_arith_mul, x, number(k, 1.44269504088896341));
+    sl_value *scaled = tile_binary(k, SL_OP_arith_mul, x, attend_number(k, 1.44269504088896341));
     return tile_op(k, SL_OP_kernel_exp2, SL_ELEMENT_f32, 1, &scaled, 0, NULL);
 }
-static sl_expr variable_of(tile_kernel *k, sl_expr expr) { return tile_variable(k, tile_index(k, expr)); }
+sl_expr attend_variable(tile_kernel *k, sl_expr expr) { return tile_variable(k, tile_index(k, expr)); }
 
-static sl_expr count_from_zero(tile_kernel *k, sl_expr end) {
+sl_expr attend_count(tile_kernel *k, sl_expr end) {
     return tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, end), tile_i64(k, 1), 0, NULL, NULL));
 }
 
-static sl_expr lanes_at(tile_kernel *k, sl_expr base) { return tile_add(k, base, tile_lane_expr(k)); }
+sl_expr attend_lanes(tile_kernel *k, sl_expr base) { return tile_add(k, base, tile_lane_expr(k)); }
 
-/* Element of an operand of one of the contractions at the bases in place. */
-static sl_value *operand_at(tile_kernel *k, sl_op *nest, int operand, const sl_expr *loops) {
+sl_value *attend_operand(tile_kernel *k, sl_op *nest, int operand, const sl_expr *loops) {
     tile_frame frame;
     tile_frame_init(k, &frame, nest, loops, NULL);
     return tile_frame_value(k, &frame, sl_nest_argument(nest, operand));
 }
 
-static sl_expr sums_place(tile_kernel *k, sl_expr row) { return lanes_at(k, tile_mul(k, row, tile_const(k, k->lanes))); }
+static sl_expr sums_place(tile_kernel *k, sl_expr row) { return attend_lanes(k, tile_mul(k, row, tile_const(k, k->lanes))); }
 
 /* ---- queries ---- */
 
@@ -83,107 +56,26 @@ static void copy_query(tile_kernel *k, void *self, int copies, const sl_expr *ba
     attend *t = r->t;
     for (int u = 0; u < copies; u++) {
         k->sets[t->depth_set].base = bases[u];
-        sl_value *value = operand_at(k, t->a.scores, t->a.query, t->loops);
+        sl_value *value = attend_operand(k, t->a.scores, t->a.query, t->loops);
         tile_store(k, value, t->query_scratch, tile_add(k, tile_mul(k, r->row, tile_const(k, t->query_pitch)), bases[u]), k->mask);
     }
 }
 
 static void start_rows(tile_kernel *k, attend *t) {
-    sl_expr row = count_from_zero(k, t->span);
-    k->sets[t->query_set].base = variable_of(k, tile_add(k, t->query_low, row));
+    sl_expr row = attend_count(k, t->span);
+    k->sets[t->query_set].base = attend_variable(k, tile_add(k, t->query_low, row));
     row_self self = {t, row, NULL};
     k->sets[t->depth_set].lane = true;
     tile_lane_loop(k, t->depth_set, tile_const(k, 0), tile_const(k, t->depth), 1, 1, copy_query, &self);
     k->sets[t->depth_set].lane = false;
     for (int64_t i = 0; i < t->output_pitch && !t->single; i += k->lanes) {
         sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, t->output_pitch)), tile_const(k, i));
-        tile_store(k, tile_splat(k, number(k, 0)), t->output_scratch, lanes_at(k, at), NULL);
+        tile_store(k, tile_splat(k, attend_number(k, 0)), t->output_scratch, attend_lanes(k, at), NULL);
     }
     if (!t->single) {
-        tile_store(k, number(k, -INFINITY), t->most, row, NULL);
-        tile_store(k, tile_splat(k, number(k, 0)), t->sums, sums_place(k, row), NULL);
+        tile_store(k, attend_number(k, -INFINITY), t->most, row, NULL);
+        tile_store(k, tile_splat(k, attend_number(k, 0)), t->sums, sums_place(k, row), NULL);
     }
-    tile_end(k, 0, NULL, NULL);
-}
-
-/* ---- keys ---- */
-
-/* Stride 1 along the depth: the offset of key `key` at depth 0; else NULL. */
-static sl_expr key_offset(tile_kernel *k, attend *t, sl_expr key) {
-    sl_attr map = sl_nest_map(t->a.scores, t->a.key);
-    sl_expr positions[SL_MAX_RANK], coefficient, rest;
-    for (int i = 0, n = sl_attr_count(map); i < n; i++) positions[i] = sl_attr_map_result(map, i);
-    k->sets[t->key_set].base = key, k->sets[t->depth_set].base = sl_expr_loop(k->context, TILE_K_SLOT);
-    sl_expr offset = tile_convert(k, tile_offset(k, sl_value_type(sl_op_operand(t->a.scores, t->a.key)), positions));
-    if (!sl_expr_split_linear(k->context, offset, TILE_K_SLOT, &coefficient, &rest) || !sl_expr_equals_const(coefficient, 1)) return NULL;
-    return rest;
-}
-
-static sl_expr key_place(tile_kernel *k, const attend *t, sl_expr panel, sl_expr depth, int vector) {
-    sl_expr line = tile_add(k, tile_mul(k, panel, tile_const(k, t->depth)), depth);
-    return lanes_at(k, tile_add(k, tile_mul(k, line, tile_const(k, t->width)), tile_const(k, (int64_t)vector * k->lanes)));
-}
-
-/* Squares of the keys transposed in registers. Keys beyond the last repeat it: what comes of them is masked. */
-static void transpose_keys(tile_kernel *k, attend *t, sl_expr panel) {
-    sl_value *tensor = sl_op_operand(t->a.scores, t->a.key), *buffer = tile_argument_of(k, tensor), *pointers[16], *rows[16];
-    sl_expr last = sl_expr_sub(k->context, t->keys, tile_const(k, 1));
-    for (int v = 0; v < VECTORS; v++) {
-        for (int j = 0; j < k->lanes; j++) {
-            sl_expr key = tile_add(k, t->key_low, tile_add(k, tile_mul(k, panel, tile_const(k, t->width)), tile_const(k, (int64_t)v * k->lanes + j)));
-            if (sl_expr_const_or(t->keys, 1) % t->width != 0 || sl_expr_const_or(t->keys, -1) < 0) key = variable_of(k, sl_expr_min(k->context, key, last));
-            pointers[j] = tile_pointer(k, buffer, key_offset(k, t, key));
-        }
-        sl_expr depth = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_i64(k, t->depth), tile_i64(k, k->lanes), 0, NULL, NULL));
-        for (int j = 0; j < k->lanes; j++) rows[j] = tile_load(k, pointers[j], lanes_at(k, depth), NULL);
-        contract_transpose(k, rows);
-        for (int j = 0; j < k->lanes; j++) tile_store(k, rows[j], t->key_panels, key_place(k, t, panel, tile_add(k, depth, tile_const(k, j)), v), NULL);
-        tile_end(k, 0, NULL, NULL);
-    }
-}
-
-static void gather_keys(tile_kernel *k, attend *t, sl_expr panel) {
-    sl_expr depth = count_from_zero(k, tile_const(k, t->depth));
-    k->sets[t->depth_set].base = depth;
-    k->sets[t->key_set].lane = true;
-    for (int v = 0; v < VECTORS; v++) {
-        sl_expr base = tile_add(k, t->key_low, tile_add(k, tile_mul(k, panel, tile_const(k, t->width)), tile_const(k, (int64_t)v * k->lanes)));
-        k->sets[t->key_set].base = lanes_at(k, base);
-        k->mask = tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, t->keys, base)));
-        sl_value *value = tile_select(k, k->mask, tile_splat(k, operand_at(k, t->a.scores, t->a.key, t->loops)), tile_splat(k, number(k, 0)));
-        k->mask = NULL;
-        tile_store(k, value, t->key_panels, key_place(k, t, panel, depth, v), NULL);
-    }
-    k->sets[t->key_set].lane = false;
-    tile_end(k, 0, NULL, NULL);
-}
-
-static void pack_panels(tile_kernel *k, attend *t, sl_expr panels) {
-    sl_expr panel = count_from_zero(k, panels);
-    bool inside = tile_is_inside(k, sl_op_operand(t->a.scores, t->a.key)), constant = tile_splat_constant(k, sl_op_operand(t->a.scores, t->a.key)) != NULL;
-    if (!inside && !constant && k->lanes >= 4 && k->lanes <= 16 && t->depth % k->lanes == 0 && key_offset(k, t, t->key_low)) transpose_keys(k, t, panel);
-    else gather_keys(k, t, panel);
-    tile_end(k, 0, NULL, NULL);
-}
-
-/* Packs the block of keys, unless a task before this one that a thread had in the same go did. Then all of the block is packed, whatever this task reaches. */
-static void pack_keys(tile_kernel *k, attend *t) {
-    if (!t->key_tags) {
-        t->key_panels = t->key_scratch;
-        pack_panels(k, t, t->panels);
-        return;
-    }
-    sl_expr blocks = sl_expr_ceildiv(k->context, t->keys, tile_const(k, t->keys_at_once)), slot = t->key_block;
-    int64_t known = sl_expr_const_or(blocks, -1);
-    if (known < 0 || known > t->key_slots) slot = variable_of(k, sl_expr_min(k->context, slot, tile_const(k, t->key_slots - 1)));
-    t->key_panels = tile_pointer(k, t->key_scratch, tile_mul(k, slot, tile_const(k, t->keys_at_once * t->depth)));
-    sl_value *name = tile_index(k, tile_add(k, tile_mul(k, t->owner, blocks), t->key_block));
-    tile_if(k, tile_compare(k, "ne", name, tile_load(k, t->key_tags, slot, NULL)), 0, NULL);
-    sl_expr whole = tile_const(k, t->keys_at_once / t->width);
-    if (known < 0 || sl_expr_const_or(t->keys, -1) % t->keys_at_once)
-        whole = sl_expr_min(k->context, whole, sl_expr_ceildiv(k->context, sl_expr_sub(k->context, t->keys, t->key_low), tile_const(k, t->width)));
-    pack_panels(k, t, whole);
-    tile_store(k, name, t->key_tags, slot, NULL);
     tile_end(k, 0, NULL, NULL);
 }
 
@@ -200,7 +92,7 @@ static void tile_rows(tile_kernel *k, attend *t, sl_expr panel, tile_fn body) {
         sl_expr left = sl_expr_sub(k->context, t->span, done);
         if (rows == 0 || (span >= 0 && sl_expr_const_or(left, 0) < rows)) continue;
         sl_expr whole = tile_mul(k, sl_expr_floordiv(k->context, left, tile_const(k, rows)), tile_const(k, rows));
-        sl_expr end = span >= 0 ? tile_add(k, done, whole) : variable_of(k, tile_add(k, done, whole));
+        sl_expr end = span >= 0 ? tile_add(k, done, whole) : attend_variable(k, tile_add(k, done, whole));
         sl_expr row = tile_variable(k, tile_for(k, tile_index(k, done), tile_index(k, end), tile_i64(k, rows), 0, NULL, NULL));
         body(k, t, rows, row, panel);
         tile_end(k, 0, NULL, NULL);
@@ -225,7 +117,7 @@ static void finish_scores(tile_kernel *k, attend *t, sl_value *sum, sl_expr row,
     sl_expr positions[SL_MAX_RANK];
     sl_expr base = tile_add(k, t->key_low, key);
     bool exact = sl_expr_const_or(t->keys, -1) > 0 && sl_expr_const_or(t->keys, -1) % t->width == 0;
-    k->sets[t->key_set].base = lanes_at(k, base);
+    k->sets[t->key_set].base = attend_lanes(k, base);
     k->mask = exact ? NULL : tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, t->keys, base)));
     tile_result_positions(k, t->a.scores, 0, t->loops, positions);
     tile_bind(k, sl_op_result(t->a.scores, 0), positions, sum);
@@ -235,15 +127,15 @@ static void finish_scores(tile_kernel *k, attend *t, sl_value *sum, sl_expr row,
         if (!tile_loops_at(k, t->a.input, positions, loops)) tile_fail(k, "the nest on the scores can't be turned around", SL_ELEMENT_f32);
         else bind_repeated(k, t, loops), value = tile_splat(k, tile_evaluate(k, t->a.finish, 0, loops));
     }
-    if (k->mask) value = tile_select(k, k->mask, value, tile_splat(k, number(k, -INFINITY)));
+    if (k->mask) value = tile_select(k, k->mask, value, tile_splat(k, attend_number(k, -INFINITY)));
     k->mask = NULL;
-    tile_store(k, value, t->score_scratch, lanes_at(k, tile_add(k, tile_mul(k, row, tile_const(k, t->score_pitch)), key)), NULL);
+    tile_store(k, value, t->score_scratch, attend_lanes(k, tile_add(k, tile_mul(k, row, tile_const(k, t->score_pitch)), key)), NULL);
 }
 
 static void score_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr panel) {
     sl_value *sums[64], *start[64], *results[64], *keys[VECTORS];
     int count = rows * VECTORS, floor = k->floor;
-    for (int i = 0; i < count; i++) start[i] = tile_splat(k, number(k, 0));
+    for (int i = 0; i < count; i++) start[i] = tile_splat(k, attend_number(k, 0));
     sl_value *queries = tile_pointer(k, t->query_scratch, tile_mul(k, row, tile_const(k, t->query_pitch)));
     sl_value *panel_keys = tile_pointer(k, t->key_panels, tile_mul(k, panel, tile_const(k, t->depth * t->width)));
     int unroll = t->depth % 2 ? 1 : 2;
@@ -252,7 +144,7 @@ static void score_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr
         sl_expr at = tile_add(k, depth, tile_const(k, u));
         for (int v = 0; v < VECTORS; v++) {
             sl_expr index = tile_add(k, tile_mul(k, at, tile_const(k, t->width)), tile_const(k, (int64_t)v * k->lanes));
-            keys[v] = tile_load(k, panel_keys, lanes_at(k, index), NULL);
+            keys[v] = tile_load(k, panel_keys, attend_lanes(k, index), NULL);
         }
         for (int i = 0; i < rows; i++) {
             sl_value *query = tile_splat(k, tile_load(k, queries, tile_add(k, at, tile_const(k, i * t->query_pitch)), NULL));
@@ -264,7 +156,7 @@ static void score_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr
     k->sets[t->key_set].lane = true;
     for (int i = 0; i < rows; i++) {
         sl_expr here = tile_add(k, row, tile_const(k, i));
-        k->sets[t->query_set].base = variable_of(k, tile_add(k, t->query_low, here));
+        k->sets[t->query_set].base = attend_variable(k, tile_add(k, t->query_low, here));
         for (int v = 0; v < VECTORS; v++)
             finish_scores(k, t, results[i * VECTORS + v], here, tile_add(k, tile_mul(k, panel, tile_const(k, t->width)), tile_const(k, (int64_t)v * k->lanes)));
     }
@@ -287,19 +179,19 @@ static void value_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr
     for (int i = 0; i < rows; i++) {
         sl_value *factor = t->single ? NULL : tile_splat(k, tile_load(k, t->factors, tile_add(k, row, tile_const(k, i)), NULL));
         for (int v = 0; v < VECTORS; v++) {
-            start[i * VECTORS + v] = tile_splat(k, number(k, 0));
+            start[i * VECTORS + v] = tile_splat(k, attend_number(k, 0));
             if (t->single) continue;
             sl_expr at = tile_const(k, i * t->output_pitch + (int64_t)v * k->lanes);
-            start[i * VECTORS + v] = tile_binary(k, SL_OP_arith_mul, tile_load(k, outputs, lanes_at(k, at), NULL), factor);
+            start[i * VECTORS + v] = tile_binary(k, SL_OP_arith_mul, tile_load(k, outputs, attend_lanes(k, at), NULL), factor);
         }
     }
     sl_expr key = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->here), tile_i64(k, 1), count, start, sums));
     k->sets[t->key_set].base = tile_add(k, t->key_low, key);
     k->sets[t->column_set].lane = true;
     for (int v = 0; v < VECTORS; v++) {
-        k->sets[t->column_set].base = lanes_at(k, tile_add(k, first, tile_const(k, (int64_t)v * k->lanes)));
+        k->sets[t->column_set].base = attend_lanes(k, tile_add(k, first, tile_const(k, (int64_t)v * k->lanes)));
         k->mask = masks[v];
-        values[v] = tile_splat(k, operand_at(k, t->a.product, t->a.value, t->a.product_loops));
+        values[v] = tile_splat(k, attend_operand(k, t->a.product, t->a.value, t->a.product_loops));
         k->mask = NULL;
     }
     k->sets[t->column_set].lane = false;
@@ -310,27 +202,27 @@ static void value_tile(tile_kernel *k, attend *t, int rows, sl_expr row, sl_expr
     tile_end(k, count, sums, results);
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < VECTORS; v++)
-            tile_store(k, results[i * VECTORS + v], outputs, lanes_at(k, tile_const(k, i * t->output_pitch + (int64_t)v * k->lanes)), NULL);
+            tile_store(k, results[i * VECTORS + v], outputs, attend_lanes(k, tile_const(k, i * t->output_pitch + (int64_t)v * k->lanes)), NULL);
     k->floor = floor;
 }
 
 /* ---- rows ---- */
 
 static sl_expr score_place(tile_kernel *k, const attend *t, sl_expr panel, int vector) {
-    return lanes_at(k, tile_add(k, tile_mul(k, panel, tile_const(k, t->width)), tile_const(k, (int64_t)vector * k->lanes)));
+    return attend_lanes(k, tile_add(k, tile_mul(k, panel, tile_const(k, t->width)), tile_const(k, (int64_t)vector * k->lanes)));
 }
 
 /* One panel's vectors of a row at a time: `line` is the row. */
 static sl_expr panel_loop(tile_kernel *k, attend *t, double start, sl_value **carried) {
     sl_value *first[VECTORS];
-    for (int v = 0; v < VECTORS; v++) first[v] = tile_splat(k, number(k, start));
+    for (int v = 0; v < VECTORS; v++) first[v] = tile_splat(k, attend_number(k, start));
     return tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->panels), tile_i64(k, 1), VECTORS, first, carried));
 }
 
 /* Three loops over the rows, so that no row waits for what another one sums over lanes: the largest scores; what follows from them, lanes walking rows; the shares. */
 static void weigh_rows(tile_kernel *k, attend *t) {
     sl_value *values[VECTORS], *results[VECTORS];
-    sl_expr row = count_from_zero(k, t->span);
+    sl_expr row = attend_count(k, t->span);
     sl_value *line = tile_pointer(k, t->score_scratch, tile_mul(k, row, tile_const(k, t->score_pitch)));
     sl_expr panel = panel_loop(k, t, -INFINITY, values);
     for (int v = 0; v < VECTORS; v++) values[v] = tile_binary(k, SL_OP_arith_max, values[v], tile_load(k, line, score_place(k, t, panel, v), NULL));
@@ -339,18 +231,18 @@ static void weigh_rows(tile_kernel *k, attend *t) {
     tile_end(k, 0, NULL, NULL);
 
     row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, t->span), tile_i64(k, k->lanes), 0, NULL, NULL));
-    sl_value *most = tile_load(k, t->here_most, lanes_at(k, row), NULL), *before = NULL, *none = tile_splat(k, number(k, -INFINITY));
-    if (!t->single) before = tile_load(k, t->most, lanes_at(k, row), NULL), most = tile_binary(k, SL_OP_arith_max, before, most);
+    sl_value *most = tile_load(k, t->here_most, attend_lanes(k, row), NULL), *before = NULL, *none = tile_splat(k, attend_number(k, -INFINITY));
+    if (!t->single) before = tile_load(k, t->most, attend_lanes(k, row), NULL), most = tile_binary(k, SL_OP_arith_max, before, most);
     /* -inf less -inf would be no number: a row that has nothing yet is measured from 0. */
-    sl_value *from = tile_select(k, tile_compare(k, "eq", most, none), tile_splat(k, number(k, 0)), most);
-    tile_store(k, from, t->here_most, lanes_at(k, row), NULL);
+    sl_value *from = tile_select(k, tile_compare(k, "eq", most, none), tile_splat(k, attend_number(k, 0)), most);
+    tile_store(k, from, t->here_most, attend_lanes(k, row), NULL);
     if (!t->single) {
-        tile_store(k, most, t->most, lanes_at(k, row), NULL);
-        tile_store(k, share_of(k, tile_binary(k, SL_OP_arith_sub, before, from)), t->factors, lanes_at(k, row), NULL);
+        tile_store(k, most, t->most, attend_lanes(k, row), NULL);
+        tile_store(k, share_of(k, tile_binary(k, SL_OP_arith_sub, before, from)), t->factors, attend_lanes(k, row), NULL);
     }
     tile_end(k, 0, NULL, NULL);
 
-    row = count_from_zero(k, t->span);
+    row = attend_count(k, t->span);
     line = tile_pointer(k, t->score_scratch, tile_mul(k, row, tile_const(k, t->score_pitch)));
     from = tile_splat(k, tile_load(k, t->here_most, row, NULL));
     panel = panel_loop(k, t, 0, values);
@@ -380,10 +272,10 @@ static void write_output(tile_kernel *k, void *self, int copies, const sl_expr *
 }
 
 static void finish_rows(tile_kernel *k, attend *t) {
-    sl_expr row = count_from_zero(k, t->span);
-    k->sets[t->query_set].base = variable_of(k, tile_add(k, t->query_low, row));
+    sl_expr row = attend_count(k, t->span);
+    k->sets[t->query_set].base = attend_variable(k, tile_add(k, t->query_low, row));
     sl_value *sum = tile_reduce(k, "sum", tile_load(k, t->sums, sums_place(k, row), NULL));
-    row_self self = {t, row, tile_splat(k, tile_binary(k, SL_OP_arith_div, number(k, 1), sum))};
+    row_self self = {t, row, tile_splat(k, tile_binary(k, SL_OP_arith_div, attend_number(k, 1), sum))};
     k->sets[t->column_set].lane = true;
     tile_lane_loop(k, t->column_set, tile_const(k, 0), tile_const(k, t->columns), 1, 1, write_output, &self);
     k->sets[t->column_set].lane = false;
@@ -452,18 +344,18 @@ static void emit_keys(tile_kernel *k, attend *t) {
     if (t->single) {
         t->key_block = t->key_low = tile_const(k, 0), t->here = t->reach;
     } else {
-        t->key_block = count_from_zero(k, sl_expr_ceildiv(k->context, t->reach, tile_const(k, t->keys_at_once)));
+        t->key_block = attend_count(k, sl_expr_ceildiv(k->context, t->reach, tile_const(k, t->keys_at_once)));
         t->key_low = tile_mul(k, t->key_block, tile_const(k, t->keys_at_once));
         t->here = tile_const(k, t->keys_at_once);
-        if (t->limits || keys < 0 || keys % t->keys_at_once) t->here = variable_of(k, sl_expr_min(k->context, t->here, sl_expr_sub(k->context, t->reach, t->key_low)));
+        if (t->limits || keys < 0 || keys % t->keys_at_once) t->here = attend_variable(k, sl_expr_min(k->context, t->here, sl_expr_sub(k->context, t->reach, t->key_low)));
     }
     t->panels = sl_expr_ceildiv(k->context, t->here, tile_const(k, t->width));
-    if (!sl_expr_is_const(t->panels, NULL)) t->panels = variable_of(k, t->panels);
+    if (!sl_expr_is_const(t->panels, NULL)) t->panels = attend_variable(k, t->panels);
     int depth = k->depth;
-    pack_keys(k, t);
+    attend_pack_keys(k, t);
     score_panels(k, t);
     weigh_rows(k, t);
-    sl_expr panel = count_from_zero(k, tile_const(k, t->output_pitch / t->width));
+    sl_expr panel = attend_count(k, tile_const(k, t->output_pitch / t->width));
     tile_rows(k, t, panel, value_tile);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
     if (!t->single) tile_end(k, 0, NULL, NULL);
@@ -484,7 +376,7 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     for (int i = 0; i < digits; i++) counts[i] = k->extents[t->a.rows[i]], rows = tile_mul(k, rows, counts[i]);
     counts[digits] = sl_expr_ceildiv(context, t->queries, tile_const(k, t->block));
     if (t->key_tags) {
-        tile_store(k, tile_i64(k, -1), t->key_tags, count_from_zero(k, tile_const(k, t->key_slots)), NULL);
+        tile_store(k, tile_i64(k, -1), t->key_tags, attend_count(k, tile_const(k, t->key_slots)), NULL);
         tile_end(k, 0, NULL, NULL);
     }
     tile_task_loop(k, digits + 1, counts, indices);
@@ -494,7 +386,7 @@ static void emit_task(tile_kernel *k, attend *t, tile_launch *launch) {
     for (int i = 0; i < digits; i++) k->sets[t->sets[t->a.rows[i]]].base = indices[i];
     t->query_low = tile_mul(k, indices[digits], tile_const(k, t->block));
     t->span = tile_const(k, t->block);
-    if (queries < 0 || queries % t->block) t->span = variable_of(k, sl_expr_min(context, t->span, sl_expr_sub(context, t->queries, t->query_low)));
+    if (queries < 0 || queries % t->block) t->span = attend_variable(k, sl_expr_min(context, t->span, sl_expr_sub(context, t->queries, t->query_low)));
     t->reach = t->limits ? tile_variable(k, tile_load(k, tile_argument_of(k, t->limits), indices[digits], NULL)) : t->keys;
     if (t->clears) t->clear = tile_variable(k, tile_load(k, tile_argument_of(k, t->clears), indices[digits], NULL));
     start_rows(k, t);

@@ -335,7 +335,15 @@ static void case_moves(fixture *f) {
     }
 }
 
-enum { NO_MASK, MASK_ADDED, MASK_CHOSEN, MASK_OF_KEYS };
+enum { NO_MASK, MASK_ADDED, MASK_CHOSEN, MASK_OF_KEYS, MASK_CAUSAL };
+
+/* The last query sees all keys, the ones before it one key less each; `value` where it is open. */
+static sl_value *causal_mask(fixture *f, int64_t queries, int64_t keys, double value) {
+    float *mask = SL_NEW_ARRAY(f->arena, float, (size_t)(queries * keys));
+    for (int64_t q = 0; q < queries; q++)
+        for (int64_t at = 0; at < keys; at++) mask[q * keys + at] = (float)(at <= q + keys - queries ? value : -INFINITY);
+    return sl_build_constant(&f->builder, sl_attr_data_copy(f->context, shape(f, SL_ELEMENT_f32, DIMS(queries, keys)), mask, queries * keys * (int64_t)sizeof(float)));
+}
 
 /* Heads folded into the last dim, as models have them; `shared`: all heads read the same keys and values. */
 static void case_attention(fixture *f, int64_t queries, int64_t keys, int64_t depth, int64_t columns, int mask, bool shared) {
@@ -353,6 +361,7 @@ static void case_attention(fixture *f, int64_t queries, int64_t keys, int64_t de
     sl_value *scores = contract(f, q, k, 2, 3, 3);
     scores = binary(f, SL_OP_arith_mul, scores, number(f, 0.125, scores));
     if (mask == MASK_ADDED) scores = binary(f, SL_OP_arith_add, scores, like(f, input32(f, DIMS(queries, keys)), scores));
+    if (mask == MASK_CAUSAL) scores = binary(f, SL_OP_arith_add, scores, like(f, causal_mask(f, queries, keys, shared ? 0.5 : 0), scores));
     if (mask == MASK_OF_KEYS) scores = binary(f, SL_OP_arith_add, scores, like(f, input32(f, DIMS(2, 1, 1, keys)), scores));
     if (mask == MASK_CHOSEN) {
         sl_value *operands[3] = {like(f, input(f, SL_ELEMENT_i1, DIMS(2, 1, queries, keys)), scores), scores, number(f, -INFINITY, scores)};
@@ -369,7 +378,10 @@ static void attentions(fixture *f) {
     case_attention(f, 5, 256, 20, 7, MASK_OF_KEYS, true);            /* depth that no vector divides */
     case_attention(f, 13, 1, 16, 16, MASK_CHOSEN, false);            /* rows without any finite score */
     case_attention(f, 1, 40, 64, 64, NO_MASK, false);
-    static const int64_t unknown[][2] = {{1, 1}, {3, 31}, {23, 257}, {65, 513}};
+    case_attention(f, 150, 600, 16, 20, NO_MASK, true);              /* several blocks of queries share packed keys */
+    case_attention(f, 150, 300, 32, 32, MASK_CAUSAL, false);
+    case_attention(f, 133, 133, 32, 33, MASK_CAUSAL, true);
+    static const int64_t unknown[][2] = {{1, 1}, {3, 31}, {23, 257}, {195, 513}};
     for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
         f->symbols[0] = unknown[i][0], f->symbols[1] = unknown[i][1];
         case_attention(f, -1, -2, 32, 32, (int)i, i & 1);

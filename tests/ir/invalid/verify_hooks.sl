@@ -40,6 +40,8 @@ kernel.func @kernel(%x: buffer<? x f32>, %n: i64, %first: i64, %end: i64, %worke
   %a8 = kernel.mask(%s) : (f32) -> vector<4 x i1>
 // CHECK: :[[@LINE+1]]:3: error: kernel.reduce: `kind` is "mean", expected one of: sum prod max min and or
   %a9 = kernel.reduce(%f) {kind = "mean"} : (vector<4 x f32>) -> f32
+// CHECK: :[[@LINE+1]]:3: error: kernel.exp2: expected f32, a scalar or a vector, found i64
+  %aa = kernel.exp2(%n) : (i64) -> i64
 // CHECK: :[[@LINE+1]]:3: error: kernel.extract: expected a vector, found f32
   %b0 = kernel.extract(%s, %n) : (f32, i64) -> f32
 // CHECK: :[[@LINE+1]]:3: error: kernel.insert: expected a scalar of the vector's type, found i64

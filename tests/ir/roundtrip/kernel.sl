@@ -28,6 +28,7 @@ kernel.func @double(%in: buffer<? x f32>, %out: buffer<? x f32>, %n: i64, %first
   %pairs = core.constant {value = data<bf16>[2.0]} : () -> vector<16 x bf16>
   %pair = core.constant {value = data<bf16>[0.5]} : () -> vector<2 x bf16>
   %dots = kernel.dot(%g, %pair, %pairs) : (vector<8 x f32>, vector<2 x bf16>, vector<16 x bf16>) -> vector<8 x f32>
+  %powers = kernel.exp2(%dots) : (vector<8 x f32>) -> vector<8 x f32>
   kernel.prefetch(%in, %n) {level = 2} : (buffer<? x f32>, i64)
   %fine = arith.cmp(%lane, %one) {predicate = "le"} : (f32, f32) -> i1
   kernel.assert(%fine) {message = "index out of range"} : (i1)
