@@ -1,34 +1,41 @@
 #!/usr/bin/env python3
-"""From PyTorch models that route to compiled ones that skip: a mixture of experts and early exits, each taken two ways. docs/routing.md goes through it step by step.
+"""From PyTorch models that route to compiled ones that skip: a mixture of experts and early exits, each taken three ways. docs/routing.md goes through it step by step.
 
-    python samples/routing/from_pytorch.py [--sluice build/sluice] [--out DIR]          (needs torch and onnx; exits 77 without)
+    python samples/routing/from_pytorch.py [--sluice build/sluice] [--out DIR]      exports, compiles, runs, compares (needs torch, onnx, onnxscript; exits 77 without)
+    python samples/routing/from_pytorch.py --stored                                 the same from the files in samples/routing/pytorch/ (needs nothing but Python)
+    python samples/routing/from_pytorch.py --store                                  exports, and stores the files there
 
 Written: the module's own structure as an ONNX file in which `Route` (domain sluice) says which rows go where. Weights come from the module's state_dict.
-Flattened: what torch.onnx.export makes of a forward() that computes everything and masks; Sluice finds the routing in it.
+Legacy, dynamo: what both of PyTorch's exporters make of a forward() that computes everything and masks; Sluice finds the routing in it.
 
-Every file is compiled and run by `sluice run`, compared with PyTorch's output, and must have skipped work. Exits 1 when one does not."""
+Every file is compiled and run by `sluice run`, compared with PyTorch's output, and must have skipped exactly what PyTorch's routing says. An export is also compared with the stored files: weights and outputs always,
+the nodes where the versions of torch and onnxscript are the same. Exits 1 when something differs."""
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
 try:
     import numpy as np
     import onnx
+    import onnxscript
     import torch
     import torch.nn.functional as F
     from onnx import TensorProto, helper, numpy_helper
+    missing = None
 except ModuleNotFoundError as error:
-    print(f"needs {error.name}")
-    sys.exit(77)
+    missing = error.name
 
-ROWS, WIDTH, HIDDEN, EXPERTS, TOP_K, CLASSES = 64, 64, 128, 8, 2, 10
+STORED = pathlib.Path(__file__).resolve().parent / "pytorch"
+ROWS, WIDTH, HIDDEN, EXPERTS, TOP_K, CLASSES = 64, 16, 32, 4, 2, 10
+WAYS = ("written", "legacy", "dynamo")
 
 
 # ---- 1. the models ----
 
-class Moe(torch.nn.Module):
+class Moe(torch.nn.Module if not missing else object):
     """Each row goes to TOP_K experts; their results are added with softmax weights."""
 
     def __init__(self):
@@ -44,7 +51,7 @@ class Moe(torch.nn.Module):
         return sum(weights[:, e:e + 1] * self.down[e](F.relu(self.up[e](x))) for e in range(EXPERTS))
 
 
-class Exits(torch.nn.Module):
+class Exits(torch.nn.Module if not missing else object):
     """A row leaves with the first head when that is sure enough, else it takes the deep block and the second head."""
 
     def __init__(self):
@@ -61,10 +68,11 @@ class Exits(torch.nn.Module):
         return torch.where(sure[:, None], early, self.head2(F.relu(self.deep(h))))
 
 
-# ---- 2. flattened: the exporter's file ----
+# ---- 2. flattened: the exporters' files ----
 
-def export(model, path):
-    torch.onnx.export(model, (torch.zeros(ROWS, WIDTH),), str(path), input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "rows"}, "y": {0: "rows"}}, opset_version=17, dynamo=False)
+def export(model, path, dynamo):
+    dynamic = {"dynamic_shapes": ({0: torch.export.Dim("rows")},), "external_data": False} if dynamo else {"dynamic_axes": {"x": {0: "rows"}, "y": {0: "rows"}}, "opset_version": 17}
+    torch.onnx.export(model, (torch.zeros(ROWS, WIDTH),), str(path), input_names=["x"], output_names=["y"], dynamo=dynamo, verbose=False, **dynamic)
 
 
 # ---- 3. written: a few lines around onnx.helper ----
@@ -114,38 +122,100 @@ def write_exits(model, path):
 
 # ---- 4. compile, run, compare, report ----
 
-def check(sluice, path, folder, expected):
-    """`sluice run` with PyTorch's output to compare with, and the skip report."""
-    command = [sluice, "run", str(path), "--input", f"x={folder / 'x.npy'}"]
-    print("$", " ".join(command), "--expect", expected, "--report")
-    run = subprocess.run(command + ["--expect", str(expected), "--rtol", "1e-4", "--atol", "1e-5", "--report"], capture_output=True, text=True)
+def check(sluice, folder, name, way, expected):
+    """`sluice run` with PyTorch's output to compare with, and the skip report: exactly the rows and multiply-adds that PyTorch's routing needs."""
+    command = [sluice, "run", str(folder / f"{name}-{way}.onnx"), "--input", f"x={folder / 'x.npy'}"]
+    compare = ["--expect", str(folder / f"{name}-y.npy"), "--rtol", "1e-4", "--atol", "1e-5", "--deny=dense-fallback"]
+    print("$", " ".join(command + compare), "--report")
+    run = subprocess.run(command + compare + ["--report"], capture_output=True, text=True)
     print("\n".join(line for line in run.stdout.splitlines() if line.startswith(("as expected", "skipped", "branch", "node", "  node"))), run.stderr, sep="\n", flush=True)
     if run.returncode:
         return False
-    total = json.loads(subprocess.run(command + ["--report-json"], capture_output=True, text=True).stdout)["total"]
-    return total["multiply_adds"] < 0.9 * total["dense_multiply_adds"]
+    report = json.loads(subprocess.run(command + ["--report-json"], capture_output=True, text=True).stdout)
+    rows, work = [branch["rows"] for branch in report["branches"]], report["total"]["multiply_adds"]
+    if rows != expected["rows"] or work != expected["multiply_adds"]:
+        print(f"rows {rows}, {work} multiply-adds; expected {expected['rows']}, {expected['multiply_adds']}")
+        return False
+    return True
+
+
+def make(folder):
+    """All files, and the work that they need, counted by PyTorch."""
+    torch.manual_seed(0)
+    x = torch.randn(ROWS, WIDTH)
+    np.save(folder / "x.npy", x.numpy())
+    moe, exits = Moe().eval(), Exits().eval()
+    with torch.no_grad():
+        picks = torch.bincount(torch.topk(moe.gate(x), TOP_K).indices.flatten(), minlength=EXPERTS).tolist()
+        going = int((torch.softmax(exits.head1(F.relu(exits.stem(x))), -1).max(-1).values <= 0.7).sum())
+    expected = {"versions": {"torch": torch.__version__.split("+")[0], "onnxscript": onnxscript.__version__},
+                "moe": {"rows": picks, "multiply_adds": ROWS * WIDTH * EXPERTS + sum(picks) * 2 * WIDTH * HIDDEN},
+                "exits": {"rows": [going], "multiply_adds": ROWS * (WIDTH + CLASSES) * HIDDEN + going * (HIDDEN + CLASSES) * HIDDEN}}
+    for name, model, write in (("moe", moe, write_moe), ("exits", exits, write_exits)):
+        with torch.no_grad():
+            np.save(folder / f"{name}-y.npy", model(x).numpy())
+        write(model, folder / f"{name}-written.onnx")
+        for way in WAYS[1:]:
+            export(model, folder / f"{name}-{way}.onnx", way == "dynamo")
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+def without_paths(path):
+    """What exporters note about the source code that a node came from stays out of stored files."""
+    model = onnx.load(path)
+    graph = model.graph
+    for part in [model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]:
+        del part.metadata_props[:]
+    for part in graph.node:
+        part.ClearField("doc_string")
+    onnx.save(model, path)
+
+
+def differences(made, stored):
+    """How an export differs from the stored one."""
+    have, want = (json.loads((folder / "expected.json").read_text()) for folder in (made, stored))
+    same_versions = have.pop("versions") == want.pop("versions")
+    if have != want:
+        yield f"expected.json: {have}, stored {want}"
+    for path in sorted(stored.glob("*.npy")):
+        if not np.allclose(np.load(made / path.name), np.load(path), rtol=1e-5, atol=1e-6):
+            yield path.name
+    for path in sorted(stored.glob("*.onnx")):
+        graphs = [onnx.load(folder / path.name).graph for folder in (made, stored)]
+        weights = [sorted((numpy_helper.to_array(t).shape, numpy_helper.to_array(t).tobytes()) for t in graph.initializer if numpy_helper.to_array(t).size > 16) for graph in graphs]
+        if weights[0] != weights[1]:
+            yield f"{path.name}: weights"
+        nodes = [[(node.domain, node.op_type) for node in graph.node] for graph in graphs]
+        if nodes[0] != nodes[1]:
+            if same_versions:
+                yield f"{path.name}: nodes"
+            else:
+                print(f"{path.name}: other nodes than the stored file, by another version of the exporter")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sluice", default="build/sluice")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("build/from_pytorch"))
+    parser.add_argument("--stored", action="store_true")
+    parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    x = torch.randn(ROWS, WIDTH)
-    np.save(options.out / "x.npy", x.numpy())
-    failed = []
-    for name, model, write in (("moe", Moe(), write_moe), ("exits", Exits(), write_exits)):
-        model.eval()
-        with torch.no_grad():
-            np.save(options.out / f"{name}-y.npy", model(x).numpy())
-        export(model, options.out / f"{name}-flattened.onnx")
-        write(model, options.out / f"{name}-written.onnx")
-        for way in ("written", "flattened"):
-            if not check(options.sluice, options.out / f"{name}-{way}.onnx", options.out, options.out / f"{name}-y.npy"):
-                failed.append(f"{name}-{way}")
-    print("failed: " + ", ".join(failed) if failed else "all four agree with PyTorch and skip")
+    if missing and not options.stored:
+        print(f"needs {missing}")
+        return 77
+    failed, folder = [], STORED
+    if not options.stored:
+        folder = options.out
+        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
+        if options.store:
+            shutil.copytree(folder, STORED, dirs_exist_ok=True)
+            for path in STORED.glob("*.onnx"):
+                without_paths(path)
+        failed += [f"not as stored (--store writes it anew): {what}" for what in differences(folder, STORED)]
+    expected = json.loads((folder / "expected.json").read_text())
+    failed += [f"{name}-{way}" for name in ("moe", "exits") for way in WAYS if not check(options.sluice, folder, name, way, expected[name])]
+    print("failed: " + ", ".join(failed) if failed else "all six agree with PyTorch and skip")
     return 1 if failed else 0
 
 
