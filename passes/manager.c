@@ -33,6 +33,8 @@ void sl_pass_decide(sl_pass_context *pass, sl_op *op, const char *what, const ch
 }
 
 bool sl_pass_dense_fallback(sl_pass_context *pass, sl_op *op, const char *reason) {
+    pass->fallbacks++;
+    if (pass->quiet) return false;
     sl_pass_decide(pass, op, "dense", reason);
     sl_op_report(op, pass->deny_dense ? SL_SEVERITY_ERROR : SL_SEVERITY_REMARK, "runs dense: %s", reason);
     return pass->deny_dense;

@@ -3,6 +3,7 @@
  *   recover_axes.c     how an axis of a result flows to the operands of an op; from it follows what works row by row, and expert by expert
  *   recover_facts.c    what a gate or mask is, element by element: a constant unless the expert is among the row's picks
  *   recover_bodies.c   gathers the bodies that only the form at hand reads, prices them, and clones them onto packed rows
+ *   recover_flatten.c  two leading axes as one
  *   recover_build.c    keys, weights, partition and switch */
 #ifndef SLUICE_RECOVER_H
 #define SLUICE_RECOVER_H
@@ -84,6 +85,9 @@ typedef struct sl_bodies {
     const char *trouble;                /* why it can't be */
 } sl_bodies;
 
+/* The op's attributes without axis `gone` of its result, which is axis flow[i] of operand i (negative: not in it). As many as the op has. */
+int sl_recover_attrs_without(sl_context *context, const sl_op *op, int gone, const int *flow, sl_named_attr *attrs);
+
 void sl_bodies_init(sl_bodies *bodies, sl_pass_context *pass, int branches, sl_expr rows);
 void sl_bodies_add_root(sl_bodies *bodies, sl_op *user, int operand, int side, int rows, int experts);
 /* Gathers the members backwards from `last`, then the row tensors. False with `trouble`. */
@@ -123,5 +127,8 @@ bool sl_recover_dense(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_loop(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_gathered(sl_pass_context *pass, sl_op *op, bool *failed);
 bool sl_recover_onehot(sl_pass_context *pass, sl_op *op, bool *failed);
+bool sl_recover_if(sl_pass_context *pass, sl_op *op);                         /* an If around one expert: its body takes its place */
+bool sl_recover_forms(sl_pass_context *pass, sl_op *op, bool *failed);        /* those that an op of this kind may end */
+bool sl_recover_flattened(sl_pass_context *pass, sl_op *op, bool *failed);    /* them, on two leading axes as one */
 
 #endif

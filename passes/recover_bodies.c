@@ -301,9 +301,7 @@ static sl_value *fetch(cloning *c, sl_value *value, const sl_member *need) {
     return sl_recover_slice(&outside, value, need->experts, c->branch);
 }
 
-/* The op's attributes without the axis of experts. `flow[i]`: that axis in operand i. */
-static int without_experts(const cloning *c, const sl_op *op, int experts, const int *flow, sl_named_attr *attrs) {
-    sl_context *context = c->bodies->c;
+int sl_recover_attrs_without(sl_context *context, const sl_op *op, int experts, const int *flow, sl_named_attr *attrs) {
     int count = sl_op_attr_count(op);
     for (int i = 0; i < count; i++) {
         attrs[i].attr = sl_op_attr_at(op, i, &attrs[i].name);
@@ -453,7 +451,7 @@ static sl_value *clone(cloning *c, const sl_member *member) {
     }
     if (sl_op_get_kind(op) == SL_OP_tensor_reshape) return sl_recover_reshape(c->b, operands[0], projected);
     sl_named_attr attrs[MAX_ATTRS];
-    int attr_count = without_experts(c, op, member->experts, flow, attrs);
+    int attr_count = sl_recover_attrs_without(c->bodies->c, op, member->experts, flow, attrs);
     return sl_recover_op(c->b, sl_op_get_kind(op), count, operands, projected, attr_count, attrs);
 }
 

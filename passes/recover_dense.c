@@ -4,6 +4,7 @@
  *     a tree of additions, whose leaves are products of a body with factors that have one value a row (leaves without a gate stay outside: shared experts, residuals)
  *     reduce(sum over the experts) of gates * bodies         bodies stacked by a concat, or computed together by products with stacked weights
  *     contract(gates, bodies) over the experts               MatMul and Einsum
+ *     the same of running sums over the bodies               prefixes of learners, one of which the gate takes
  * where the gate is made to be 0: it is a constant 0 unless the expert is among the row's picks, or it is 0 by a mask (recover_facts.c). It becomes a switch that adds up the weighted results of the
  * experts whose gate is not 0, in ascending order.
  *
@@ -221,6 +222,18 @@ static bool one_axis(dense *d, sl_op *user, int operand, int rows, int experts, 
     sl_value *body = sl_op_operand(user, operand);
     int64_t count = sl_type_static_dim(type_of(body), experts);
     if (count < 2 || count > SL_RECOVER_MAX_BRANCHES || sl_expr_equals_const(d->rows, 1)) return false;
+    /* Running sums over the bodies, of which the gate takes one: body e is in all from e on. So it has the sum of the gates from e on. */
+    sl_op *running = sl_value_op(body);
+    if (running && sl_op_get_kind(running) == SL_OP_tensor_cumulate && sl_op_int(running, "axis", -1) == experts && !strcmp(sl_op_string(running, "kind", ""), "sum") &&
+        !sl_op_bool(running, "reverse", false) && !sl_op_bool(running, "exclusive", false) && sl_value_has_one_use(body) && sl_op_block(running) == sl_op_block(d->op)) {
+        sl_context *c = sl_op_context(d->op);
+        sl_builder here = sl_builder_before(d->op);
+        sl_named_attr attrs[] = {{"axis", sl_attr_int(c, gate_expert)}, {"kind", sl_attr_string(c, "sum")}, {"reverse", sl_attr_bool(c, true)}};
+        sl_value *from = sl_recover_op(&here, SL_OP_tensor_cumulate, 1, &gate, type_of(gate), 3, attrs);
+        if (one_axis(d, running, 0, rows, experts, from, gate_row, gate_expert, result)) return true;
+        sl_recover_sweep(d->pass, sl_value_op(from));
+        return false;
+    }
     sl_fact fact = fact_of(d, gate, gate_row, gate_expert);
     sl_bodies bodies;
     sl_bodies_init(&bodies, d->pass, (int)count, d->rows);

@@ -413,6 +413,11 @@ static sl_fact ask_op(asking *a, sl_value *value, const sl_index *index) {
     if (kind == SL_OP_tensor_reduce) return ask_reduce(a, op, index);
     if (kind == SL_OP_tensor_contract) return ask_contract(a, op, index);
     if (kind == SL_OP_tensor_scatter_elements) return ask_scatter(a, op, index);
+    if (kind == SL_OP_tensor_cumulate) {    /* a running sum of a one-hot: 0 before the pick (behind it, when reversed) */
+        sl_fact fact = ask(a, sl_op_operand(op, 0), index);
+        bool sum = !strcmp(sl_op_string(op, "kind", ""), "sum"), zero = (fact.kind == SL_FACT_PICK || fact.kind == SL_FACT_MASK) && fact.outside == 0;
+        return sum && zero && index[sl_op_int(op, "axis", 0)].kind != SL_INDEX_ROW ? mask(0) : unknown();
+    }
     if (kind == SL_OP_tensor_take) {
         double at;
         int axis = (int)sl_op_int(op, "axis", 0), indices = sl_type_rank(type_of(op, 1));

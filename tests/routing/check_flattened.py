@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 
+EXPORTERS = ("dynamo", "legacy")
+
 
 def main():
     parser = argparse.ArgumentParser()
@@ -19,10 +21,10 @@ def main():
         cases = json.load(file)
     failures, count = [], 0
     files = {name[:-5] for name in os.listdir(options.models) if name.endswith(".onnx")}
-    if files != {f"{name}.{exporter}" for name in cases for exporter in ("dynamo", "legacy")}:
+    if files != {f"{name}.{exporter}" for name, case in cases.items() for exporter in case.get("exporters", EXPORTERS)}:
         failures.append(f"models without a case, or the other way round: {sorted(files)}")
     for name, expected in cases.items():
-        for exporter in ("dynamo", "legacy"):
+        for exporter in expected.get("exporters", EXPORTERS):
             base = os.path.join(options.models, name)
             command = [options.sluice, "run", f"{base}.{exporter}.onnx", "--input", f"x={base}.x.npy", "--expect", f"{base}.{exporter}.npy", "--rtol", "1e-5", "--atol", "1e-5"]
             with open(f"{base}.x.npy", "rb") as file:

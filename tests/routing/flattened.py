@@ -294,7 +294,119 @@ class DeepSpeed(nn.Module):    # DeepSpeed-MoE: 3 layers with 4, 4 and 8 experts
                 w.data[-1] = float("nan")
 
 
-MODELS = [OneHot, OneHotMatMul, OneHotTop2, DeepSpeed, DenseSum, DenseStack, DenseEinsum, DenseBmm, DenseOneHot, DenseThreshold, DenseEqual, DenseSoftmax, BatchedEinsum, BatchedBmm, LoopIndexAdd, LoopPut, LoopSwitch, LoopRows]
+# ---- rows along two axes: batch x positions ----
+class SeqSum(Base):
+    sequence = True
+
+    def forward(self, x):
+        w, i = self.picks(x)
+        g = torch.zeros(*x.shape[:-1], E).scatter(-1, i, w)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            y = y + g[..., e:e + 1] * f(x)
+        return y
+
+
+class SeqEinsum(Base):
+    sequence = True
+
+    def forward(self, x):
+        w, i = self.picks(x)
+        return torch.einsum("bsed,bse->bsd", torch.stack([f(x) for f in self.experts], 2), torch.zeros(*x.shape[:-1], E).scatter(-1, i, w))
+
+
+class SeqMask(Base):      # boolean masks
+    sequence, picked = True, 1
+
+    def forward(self, x):
+        i = torch.argmax(self.gate(x), -1)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            y = y + (i == e).unsqueeze(-1) * f(x)
+        return y
+
+
+class SeqWhere(Base):
+    sequence = True
+
+    def forward(self, x):
+        return torch.where((self.gate(x)[..., 0] > -50).unsqueeze(-1), self.experts[0](x), self.experts[3](x))
+
+    def rows(self, x):    # the select's false side is branch 0
+        return [0, len(x)]
+
+    def work(self, rows):
+        return T * D * E + sum(rows) * 2 * D * H
+
+
+# ---- a route over modules of different size (Duo-LLM), the first k of four learners (adaptive computation modules) ----
+class DuoSum(Base):       # 0: nothing, 1: the small one, 2: the big one, which nobody takes
+    def route(self, x):
+        return torch.argmax(self.gate(x)[:, [0, 1, 3]], -1)
+
+    def forward(self, x):
+        r = self.route(x)
+        return x + (r == 1).to(x.dtype).unsqueeze(-1) * self.experts[0](x) + (r == 2).to(x.dtype).unsqueeze(-1) * self.experts[3](self.experts[3](x))
+
+    def rows(self, x):
+        return [int((self.route(x) == 1).sum()), 0]
+
+    def work(self, rows):
+        return T * D * E + rows[0] * 2 * D * H
+
+
+class AcmMasks(Base):     # the last learner is nobody's: k is 3 at most
+    def forward(self, x):
+        k = torch.argmax(self.gate(x), -1)
+        y = x
+        for e, f in enumerate(self.experts):
+            y = y + (k >= e + 1).to(x.dtype).unsqueeze(-1) * f(x)
+        return y
+
+    def rows(self, x):
+        k = torch.argmax(self.gate(x), -1)
+        return [int((k >= e + 1).sum()) for e in range(E)]
+
+
+class AcmGates(AcmMasks):      # gates are running sums of the one-hot, from its end
+    def forward(self, x):
+        k = F.one_hot(torch.argmax(self.gate(x), -1), E).to(x.dtype)
+        g = torch.flip(torch.cumsum(torch.flip(k, [1]), 1), [1])
+        y = x
+        for e, f in enumerate(self.experts):
+            y = y + g[:, e:e + 1] * f(x)
+        return y
+
+    def rows(self, x):
+        k = torch.argmax(self.gate(x), -1)
+        return [int((k >= e).sum()) for e in range(E)]
+
+
+class AcmRunning(AcmGates):    # all prefixes, of which a one-hot takes one
+    def forward(self, x):
+        k = F.one_hot(torch.argmax(self.gate(x), -1), E).to(x.dtype)
+        return x + (torch.cumsum(torch.stack([f(x) for f in self.experts], 1), 1) * k.unsqueeze(-1)).sum(1)
+
+
+# ---- a scripted loop that asks for each expert whether it has rows: an If around each body (only the older exporter takes scripts) ----
+class IfLoop(Base):
+    exporters = ("legacy",)
+
+    def forward(self, x):
+        w, i = torch.topk(self.gate(x), 2, dim=-1)
+        w = torch.softmax(w, -1)
+        y = torch.zeros_like(x)
+        for e, f in enumerate(self.experts):
+            m = i == e
+            if bool(m.any()):
+                places = torch.nonzero(m)
+                r, c = places[:, 0], places[:, 1]
+                y = y.index_add(0, r, f(x[r]) * w[r, c].unsqueeze(-1))
+        return y
+
+
+MODELS = [OneHot, OneHotMatMul, OneHotTop2, DeepSpeed, DenseSum, DenseStack, DenseEinsum, DenseBmm, DenseOneHot, DenseThreshold, DenseEqual, DenseSoftmax, BatchedEinsum, BatchedBmm, LoopIndexAdd, LoopPut, LoopSwitch, LoopRows,
+          SeqSum, SeqEinsum, SeqMask, SeqWhere, DuoSum, AcmMasks, AcmRunning, AcmGates, IfLoop]
 
 
 # ---- transformers' own blocks, with weights gathered for each row ----
@@ -321,6 +433,8 @@ def hugging_face(name):
 
 def export(model, x, path, dynamo):
     dynamic = {"dynamic_shapes": ({0: torch.export.Dim("rows")},)} if dynamo else {"dynamic_axes": {"x": {0: "rows"}}, "opset_version": 17}
+    if hasattr(model, "exporters"):
+        model = torch.jit.script(model)
     torch.onnx.export(model, (x,), path, dynamo=dynamo, input_names=["x"], output_names=["y"], verbose=False, **({"external_data": False} if dynamo else {}), **dynamic)
     proto = onnx.load(path)
     del proto.metadata_props[:]
@@ -336,6 +450,7 @@ def export(model, x, path, dynamo):
 def make(name, build, cases):
     torch.manual_seed(0)
     model = build().eval()
+    exporters = getattr(model, "exporters", ("dynamo", "legacy"))
     x = torch.randn(getattr(model, "tokens", T), D)
     x[:, 0] = 1
     if hasattr(model, "gate"):
@@ -344,9 +459,9 @@ def make(name, build, cases):
         gate[E - 1, 0] = -100
     with torch.no_grad():
         rows = model.rows(x) if hasattr(model, "rows") else torch.bincount(torch.topk(x @ gate.T, model.picked, -1).indices.flatten(), minlength=E).tolist()
-    if name.startswith("hf_"):
+    if name.startswith("hf_") or hasattr(model, "sequence"):
         x = x.reshape(2, T // 2, D)
-    for exporter in ("dynamo", "legacy"):
+    for exporter in exporters:
         path = os.path.join(FOLDER, f"{name}.{exporter}.onnx")
         export(model, x, path, exporter == "dynamo")
         y = onnxruntime.InferenceSession(path).run(None, {"x": x.numpy()})[0]
@@ -355,13 +470,15 @@ def make(name, build, cases):
     np.save(os.path.join(FOLDER, f"{name}.x.npy"), x.numpy())
     with torch.no_grad():
         model.poison()
-    for exporter in ("dynamo", "legacy"):
+    for exporter in exporters:
         export(model, x, os.path.join(FOLDER, f"{name}.{exporter}.onnx"), exporter == "dynamo")
     shared = T * (3 * D * H + D) if name == "hf_qwen2_moe" else 0
     cases[name] = {"rows": rows, "multiply_adds": model.work(rows) if hasattr(model, "work") else T * D * E + sum(rows) * model.products * D * H + shared}
     if name == "OneHotTop2":    # its gates are small products, too
         del cases[name]["multiply_adds"]
     cases[name]["routed"] = sum(rows) * model.products * D * H
+    if hasattr(model, "exporters"):
+        cases[name]["exporters"] = list(exporters)
     if hasattr(model, "capacity"):
         cases[name]["gone"] = [f" x {E} x {model.capacity} x "]
     if hasattr(model, "tokens"):

@@ -369,4 +369,61 @@ static inline void check_close(route_run *run, const route_value *values, int co
     CHECK(difference >= 0 && difference <= tolerance * largest);
 }
 
+/* ---- each row's bits ---- */
+
+static inline size_t value_element_size(const route_value *value) { return value->element == 'f' ? 4 : value->element == 'b' ? 1 : 8; }
+
+/* values[i] with rows `order[0..count]` of axis `axis`; into `data`. */
+static inline route_value rows_of(const route_value *value, int axis, const int *order, int count, void *data) {
+    route_value part = *value;
+    if (axis < 0) return part;
+    size_t inner = value_element_size(value), outer = 1, all = (size_t)value->shape[axis];
+    for (int d = 0; d < value->rank; d++) {
+        if (d < axis) outer *= (size_t)value->shape[d];
+        if (d > axis) inner *= (size_t)value->shape[d];
+    }
+    for (size_t o = 0; o < outer; o++)
+        for (int r = 0; r < count; r++) memcpy((char *)data + (o * (size_t)count + (size_t)r) * inner, (const char *)value->data + (o * all + (size_t)order[r]) * inner, inner);
+    part.shape[axis] = count;
+    part.data = data;
+    return part;
+}
+
+/* Output 0 of these rows alone and of the batch in other orders: the bits that each row has in the whole batch. axes[i]: where the rows run in values[i], -1 when it has none. Output rows are its first axis. */
+static inline void check_rows(route_run *run, const route_value *values, int count, const int *axes, int rows) {
+    route_value some[ROUTE_MOST_INPUTS];
+    void *data[ROUTE_MOST_INPUTS] = {NULL};
+    int *order = malloc(sizeof(int) * (size_t)rows);
+    for (int i = 0; i < count; i++) {
+        size_t size = value_element_size(&values[i]);
+        for (int d = 0; d < values[i].rank; d++) size *= (size_t)values[i].shape[d];
+        data[i] = malloc(size + 1);
+    }
+    CHECK_INT(run_once(run, values, count), SLUICE_OK);
+    size_t row = (size_t)(output_count(run) / rows) * sizeof(float);
+    char *whole = malloc(row * (size_t)rows + 1);
+    CHECK_INT(run->output.shape[0], rows);
+    memcpy(whole, run->output.data, row * (size_t)rows);
+    for (int shuffle = -rows; shuffle < 3; shuffle++) {    /* below 0: one row alone */
+        int n = shuffle < 0 ? 1 : rows;
+        for (int r = 0; r < n; r++) order[r] = shuffle < 0 ? -1 - shuffle : shuffle == 0 ? rows - 1 - r : r;
+        if (shuffle > 0) {
+            uint64_t state = (uint64_t)shuffle * 77;
+            for (int r = rows - 1; r > 0; r--) {
+                state = state * 6364136223846793005u + 1442695040888963407u;
+                int other = (int)((state >> 33) % (uint64_t)(r + 1)), kept = order[r];
+                order[r] = order[other], order[other] = kept;
+            }
+        }
+        for (int i = 0; i < count; i++) some[i] = rows_of(&values[i], axes[i], order, n, data[i]);
+        CHECK_INT(run_once(run, some, count), SLUICE_OK);
+        CHECK_INT(run->output.shape[0], n);
+        bool same = true;
+        for (int r = 0; r < n; r++) same &= memcmp((const char *)run->output.data + (size_t)r * row, whole + (size_t)order[r] * row, row) == 0;
+        CHECK(same);
+    }
+    for (int i = 0; i < count; i++) free(data[i]);
+    free(order), free(whole);
+}
+
 #endif

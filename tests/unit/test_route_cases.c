@@ -63,6 +63,7 @@ static void test_duo(void) {
     CHECK_INT(launches(&run, 0) + launches(&run, 1) + launches(&run, 3), 0);
     CHECK_INT(branch(&run, 2).rows, ROWS);
     CHECK_INT(products(&run, false), ROWS * 32 * 64 * 2);
+    check_rows(&run, values, 2, (const int[]){1, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 
@@ -122,6 +123,7 @@ static void test_adaptive_modules(void) {
     CHECK_INT(products(&run, false), 14 * 2 * 8 * 4);
     CHECK_INT(products(&run, true), 24 * 2 * 8 * 4);
     CHECK(memcmp(run.output.data, x, 8 * sizeof *x) == 0);    /* k = 0 leaves with its residual */
+    check_rows(&run, values, 2, (const int[]){0, 0}, 6);
     run_close(&run);
     model_free(&m);
 }
@@ -165,6 +167,7 @@ static void test_moe_plus_plus(void) {
     CHECK_INT(products(&run, false), 2 * 8 * 2 * 8 * 16);
     /* Row 3 went to copy and zero in both layers: copy has all of its weight. */
     CHECK(memcmp((float *)run.output.data + 3 * 8, x + 3 * 8, 8 * sizeof *x) == 0);
+    check_rows(&run, values, 3, (const int[]){0, 0, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 }
@@ -200,6 +203,7 @@ static void test_aliased_experts(void) {
     static const int64_t rows[3] = {4, 3, 4};    /* of 16 choices 5 are the same expert again */
     for (int i = 0; i < 3; i++) CHECK_INT(branch(&run, i).rows, rows[i]);
     CHECK_INT(products(&run, false), 11 * 2 * 8 * 16);
+    check_rows(&run, values, 3, (const int[]){0, 0, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 }
@@ -236,6 +240,7 @@ static void test_hidden_dimensions(void) {
     CHECK_INT(products(&run, true), 131072);
     CHECK_INT(launches(&run, 7), 0);
     CHECK_INT(branch(&run, 0).rows, TOKENS);
+    check_rows(&run, values, 2, (const int[]){0, 0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -265,6 +270,7 @@ static void test_routed_feed_forward(void) {
     CHECK_INT(products(&run, true), 131072);
     CHECK_INT(weight_bytes(&run, false), 7 * 2 * 32 * 16 * 4);    /* once each */
     CHECK_INT(weight_bytes(&run, true), 8 * 2 * 32 * 16 * 4);
+    check_rows(&run, values, 2, (const int[]){0, 0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -296,6 +302,7 @@ static void test_top_p(void) {
     CHECK_INT(sluice_session_branch_count(run.session), 11);    /* expert 2 copies */
     CHECK_INT(products(&run, false), (36 - 6) * 2 * 8 * 16);
     CHECK_INT(products(&run, true), 11 * ROWS * 2 * 8 * 16);
+    check_rows(&run, values, 3, (const int[]){0, 0, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 }
@@ -324,6 +331,7 @@ static void test_task_experts(void) {
     CHECK_INT(weight_bytes(&run, false), 3 * 2 * 16 * 32 * 4);    /* three loads, each once for all of its patches */
     CHECK_INT(products(&run, false), 32 * 2 * 16 * 32);
     CHECK_INT(launches(&run, 3), 0);
+    check_rows(&run, values, 3, (const int[]){0, 0, 0}, PATCHES);
     run_close(&run);
     model_free(&m);
 }
@@ -359,6 +367,7 @@ static void test_sorts(bool recurrent) {
     check_same(&run, values, 2);
     CHECK_INT(products(&run, false), 4 * ROWS * 64 + (recurrent ? 4 * ROWS * 16 : 0));
     CHECK_INT(sorts_in(&run), recurrent ? 4 : 1);
+    check_rows(&run, values, 2, (const int[]){0, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 }

@@ -44,6 +44,7 @@ static void test_four_paths(void) {
     route_value all = {"x", 'f', 2, {4, 4}, x};
     check_same(&run, &all, 1);
     CHECK(memcmp(run.output.data, alone, sizeof alone) == 0);
+    check_rows(&run, &all, 1, (const int[]){0}, 4);
     run_close(&run);
     model_free(&m);
 }
@@ -94,6 +95,7 @@ static void test_exits(void) {
     check_same(&run, values, 2);
     CHECK_INT(products(&run, false), 3 * 2 * 16);
     CHECK_INT(launches(&run, 0) + launches(&run, 1), 0);
+    check_rows(&run, values, 2, (const int[]){-1, 0}, 3);
     run_close(&run);
     model_free(&m);
 
@@ -143,6 +145,7 @@ static void test_flattened(void) {
         CHECK_INT(branch(&run, 0).rows, poison ? 0 : 3);
         CHECK_INT(products(&run, false), poison ? 8 * 256 : 5 * 256 + 3 * (2048 + 512));
         CHECK_INT(products(&run, true), 8 * (256 + 2048 + 512));
+        check_rows(&run, values, 2, (const int[]){0, 0}, ROWS);
         run_close(&run);
         model_free(&m);
     }
@@ -181,6 +184,7 @@ static void test_recursions(void) {
     CHECK_INT(branch(&run, 1).parent, 0);
     CHECK_INT(products(&run, false), (8 + 4 + 2) * 256);
     CHECK_INT(products(&run, true), 3 * 8 * 256);
+    check_rows(&run, values, 2, (const int[]){0, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 }

@@ -48,6 +48,7 @@ static void test_guidance(void) {
     for (int i = 0; i < 8; i++) margins[i] = 1;
     check_close(&run, values, 3, 1e-5);
     CHECK_INT(products(&run, false), 16 * ROWS * WIDTH * WIDTH);
+    check_rows(&run, values, 3, (const int[]){-1, -1, 0}, ROWS);
     run_close(&run);
     model_free(&m);
     /* Never guided: the second net is not read. */
@@ -230,6 +231,7 @@ static void test_experts_in_a_loop(void) {
     }
     CHECK_INT(products(&run, false), rounds * ROWS * 16);
     CHECK_INT(products(&run, true), 3 * rounds * ROWS * 16);
+    check_rows(&run, values, 2, (const int[]){-1, 0}, ROWS);
     run_close(&run);
     model_free(&m);
 }

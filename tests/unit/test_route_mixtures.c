@@ -36,6 +36,7 @@ static void test_summed_probabilities(void) {
     }
     CHECK_INT(products(&run, false), 10 * 2 * WIDTH * 32);
     CHECK_INT(products(&run, true), 48 * 2 * WIDTH * 32);
+    check_rows(&run, values, 2, (const int[]){0, 0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -77,6 +78,7 @@ static void test_gating_residual(bool with_edge) {
         CHECK_INT(branch(&run, e).rows, 2);
         CHECK_INT(branch(&run, EXPERTS + e).rows, with_edge ? 2 : e == 0 ? TOKENS : 0);
     }
+    check_rows(&run, values, 1, (const int[]){0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -119,6 +121,7 @@ static void test_merged_experts(void) {
     for (int e = 0; e < 3; e++) CHECK_INT(branch(&run, e).rows, rows[e]);
     CHECK_INT(products(&run, false), TOKENS * (WIDTH * RANK + RANK * OUT + WIDTH * KEPT));    /* 2,944 a row, not 16,384 */
     CHECK(weight_bytes(&run, false) <= 3 * 4 * (WIDTH * RANK + RANK * OUT + WIDTH * KEPT) * 2);    /* narrow weights are padded to panels; W itself would be 196,608 */
+    check_rows(&run, values, 2, (const int[]){0, 0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -180,6 +183,7 @@ static void test_learned_gates(void) {
             CHECK(memcmp(run.output.data, whole + i * JEI_CLASSES, JEI_CLASSES * sizeof *whole) == 0);
             CHECK_INT(products(&run, false), leaves[i] * segment + (leaves[i] < 3 ? leaves[i] : 2) * gate);
         }
+        check_rows(&run, values, 1, (const int[]){0}, JEI_ROWS);
         run_close(&run);
         model_free(&m);
     }
@@ -227,6 +231,7 @@ static void test_recurrent_router(void) {
         CHECK(memcmp(run.output.data, whole + i * WIDTH, WIDTH * sizeof *whole) == 0);
     }
     CHECK_INT(sorts_in(&run), 4);
+    check_rows(&run, values, 1, (const int[]){0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -273,6 +278,7 @@ static void test_duo(int layers, int tokens, int width, int small, int big) {
     check_close(&run, values, 2, 1e-5);
     CHECK_INT(launches(&run, 0) + launches(&run, 1) + launches(&run, 2), 0);
     CHECK_INT(products(&run, false), (layers - 1) * tokens * size[2]);
+    check_rows(&run, values, 2, (const int[]){1, 0}, tokens);
     run_close(&run);
     model_free(&m);
 }
@@ -318,6 +324,7 @@ static void test_decoupled_router(void) {
     }
     CHECK_INT(branch(&run, 0).rows + branch(&run, 2).rows, TOKENS);
     CHECK_INT(sorts_in(&run), 1);
+    check_rows(&run, values, 2, (const int[]){0, 0}, TOKENS);
     run_close(&run);
     model_free(&m);
 }
@@ -357,6 +364,7 @@ static void test_task_gates(void) {
         CHECK_INT(loads, 3);    /* not up to 32 */
         if (fixed) CHECK(memcmp(dynamic, run.output.data, sizeof dynamic) == 0);
         else memcpy(dynamic, run.output.data, sizeof dynamic);
+        check_rows(&run, fixed ? values + 1 : values, fixed ? 1 : 2, fixed ? (const int[]){0} : (const int[]){-1, 0}, PATCHES);
         run_close(&run);
         model_free(&m);
     }

@@ -96,6 +96,7 @@ static void test_stitched(int blocks, int path_count, const int *cuts) {
                 if (bytes == 0) bytes = sluice_session_arena_bytes(run.session);    /* planned for all paths by the first run */
                 CHECK_INT(sluice_session_arena_bytes(run.session), bytes);
             }
+        check_rows(&run, values, 2, (const int[]){-1, 0}, ROWS);
         run_close(&run);
         model_free(&m);
     }
@@ -176,6 +177,7 @@ static void test_gated_modules(void) {
             check_close(&run, values, 2, 1e-5);
             CHECK_INT(products(&run, false), modules_work(set));
         }
+        check_rows(&run, values, 2, (const int[]){-1, 0}, IMAGES);
         run_close(&run);
         model_free(&m);
     }

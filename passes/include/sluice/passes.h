@@ -32,6 +32,8 @@ typedef struct sl_pass_context {
     int64_t memory_budget;             /* 0: none */
     bool strict;                       /* no algebra that changes rounding, nothing skipped where NaN or infinity could show it */
     bool deny_dense;                   /* what could skip work and stays dense is an error */
+    bool quiet;                        /* while a pass tries something: such places are counted and not reported */
+    int fallbacks;                     /* out: such places */
     sl_precision precision;
     const sl_range *ranges;            /* of a calibration, for int8 */
     int range_count;
