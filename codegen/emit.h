@@ -106,6 +106,8 @@ LLVMValueRef sl_emit_load_element(sl_emitter *e, sl_element element, LLVMValueRe
 
 /* ---- emit_dot.c ---- */
 void sl_emit_dot(sl_emitter *e, sl_op *op);
+/* ---- emit_matrix.c ---- */
+void sl_emit_matrix_op(sl_emitter *e, sl_op *op);
 
 /* ---- emit_kernel.c: structured control flow, shared with host code ---- */
 void sl_emit_block_ops(sl_emitter *e, sl_block *block);        /* all but the terminator */

@@ -133,6 +133,8 @@ void sl_emit_kernel_op(sl_emitter *e, sl_op *op) {
     case SL_OP_kernel_prefetch: sl_emit_memory_op(e, op); return;
     case SL_OP_kernel_dot: sl_emit_dot(e, op); return;
     case SL_OP_kernel_exp2: sl_emit_set(e, sl_op_result(op, 0), sl_math_exp2(e, sl_emit_get(e, sl_op_operand(op, 0)))); return;
+    case SL_OP_kernel_matrix_config: case SL_OP_kernel_matrix_release: case SL_OP_kernel_matrix_zero: case SL_OP_kernel_matrix_load: case SL_OP_kernel_matrix_store:
+    case SL_OP_kernel_matrix_dot: sl_emit_matrix_op(e, op); return;
     }
     sl_emit_fail(e, op, NULL, "%s can't be compiled here", sl_op_name(op));
 }

@@ -57,10 +57,12 @@ static void collect(precision_pass *p, sl_block *block, bool nested) {
 
 /* ---- cost ---- */
 
+enum { MATRIX_BF16 = 8 };                  /* half of what the tiles could: their operands come from L2 */
+
 /* Rate of products of narrow factors over that of f32 products. */
 static double rate_of(const sl_machine *machine, sl_precision precision) {
-    if (precision == SL_PRECISION_BF16) return machine->bf16_dot ? 2 : 1;
-    return machine->int8_dot ? 4 : machine->int8_pairs ? 1.6 : 1;
+    if (precision == SL_PRECISION_BF16) return machine->amx_bf16 ? MATRIX_BF16 : machine->bf16_dot ? 2 : 1;
+    return machine->amx_int8 ? 2 * MATRIX_BF16 : machine->int8_dot ? 4 : machine->int8_pairs ? 1.6 : 1;
 }
 
 static sl_choice price(sl_pass_context *pass, const precision_site *site, sl_precision precision) {

@@ -54,7 +54,7 @@ static void convert_panel(void *out, int64_t at, sl_attr source, int64_t base, c
 }
 
 sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout) {
-    int64_t panel_size = (layout->k_count + layout->group - 1) / layout->group * layout->group * layout->width, count = layout->batch_count * layout->panels * panel_size;
+    int64_t panel_size = layout->k_padded * layout->width, count = layout->batch_count * layout->panels * panel_size;
     sl_element from = sl_type_element(sl_attr_get_type(source));
     size_t size = (size_t)sl_element_bits(layout->element) / 8;
     void *out;

@@ -203,13 +203,14 @@ static bool rows_collide(tile_kernel *k, const contract *c, sl_element element) 
 static bool choose_modes(tile_kernel *k, contract *c) {
     sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     bool a_direct = is_direct(k, c, &c->a_space, c->left, false);
-    if (contract_can_pack(k, c)) contract_choose_dot(k, c);
+    if (!c->matrix && contract_can_pack(k, c)) contract_choose_dot(k, c);
     if (c->picks > 1 && c->a_shift) c->dot = 1, c->a_shift = 0;       /* column sums are those of one weight */
     if (c->dot > 1) {
         c->a_plain = a_direct || c->gather;
         c->a_mode = a_direct && contract_dot_direct(k, c) && (c->n_known < 2 * c->width || !rows_collide(k, c, a)) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
+        if (c->matrix) c->a_mode = a_direct && contract_matrix_direct(k, c) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
         c->a_element = c->a_narrow, c->b_element = b, c->b_mode = CONTRACT_B_CONSTANT;
-        if (c->a_mode == CONTRACT_A_DIRECT || c->k_padded * sl_element_bits(c->a_narrow) / 8 * c->rows <= (1 << 20)) return true;
+        if (c->matrix || c->a_mode == CONTRACT_A_DIRECT || c->k_padded * sl_element_bits(c->a_narrow) / 8 * c->rows <= (1 << 20)) return true;
         c->dot = 1, c->a_shift = 0;
     }
     /* Packing widens narrow elements once a row instead of once a use. */
@@ -274,11 +275,11 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     int threads = k->pass->threads > 0 ? k->pass->threads : 1;
     /* Tall panels that several tiles use: blocks of k whose part of the panel takes a fifth of L2. (Rows packed by the task are few tiles, which stay in L2 themselves.) */
     int64_t panel_bytes = k_size * c->width * (sl_element_bits(c->b_element) / 8), part = k->machine->l2_bytes / 5;
-    if (c->k_known > 0 && c->a_plain && panel_bytes > k->machine->l2_bytes / 3 && (c->m_known < 0 || c->m_known >= 3 * c->rows) && part > 0) {
+    if (!c->matrix && c->k_known > 0 && c->a_plain && panel_bytes > k->machine->l2_bytes / 3 && (c->m_known < 0 || c->m_known >= 3 * c->rows) && part > 0) {
         int64_t pieces = (panel_bytes + part - 1) / part;
         c->k_block = round_up((c->k_known + pieces - 1) / pieces, 4);
     }
-    if (k->pass->kernel.k_block && c->k_known > 0) c->k_block = k->pass->kernel.k_block;
+    if (!c->matrix && k->pass->kernel.k_block && c->k_known > 0) c->k_block = k->pass->kernel.k_block;
     if (c->k_block) row_bytes = c->k_block * bytes;
     int64_t limit = c->a_mode == CONTRACT_A_PACKED && !c->k_block ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
     if (limit < (64 << 10)) limit = 64 << 10;
@@ -291,7 +292,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     if (block > 40 * c->rows) block = 40 * c->rows;
     if (c->a_mode == CONTRACT_A_PACKED && c->k_block && block * c->k_known * bytes > (2 << 20)) block = round_up((2 << 20) / (c->k_known * bytes) + 1, c->rows);
     if (c->b_mode == CONTRACT_B_PACKED && c->m_known > 0 && c->m_known <= 1024) block = c->m_known;
-    double panel_cycles = (double)k_size / c->dot * c->column_vectors;       /* of one row of one panel */
+    double panel_cycles = (double)k_size / c->dot / (c->matrix ? 16 : 1) * c->column_vectors;       /* of one row of one panel */
     if (batch < 1) batch = (int64_t)least_extent(c->batch_extent);
     if (panels == 0) panels = (int64_t)tile_estimate(c->panels);
     if (c->m_known >= 0) {
@@ -342,6 +343,8 @@ static void choose_blocks(tile_kernel *k, contract *c) {
 
 typedef struct operand_address { sl_value *pointers[64]; sl_expr differences[64]; sl_expr step; } operand_address;
 
+bool contract_rows_flat(tile_kernel *k, const contract *c) { return collapses(k, &c->a_space, c, c->m_count, c->m); }
+
 static sl_expr operand_offset(tile_kernel *k, const contract *c, int operand) {
     sl_attr map = sl_nest_map(c->anchor, operand);
     sl_expr positions[SL_MAX_RANK];
@@ -359,6 +362,13 @@ static sl_expr split_k_offset(tile_kernel *k, sl_expr offset, sl_expr *step) {
         return tile_const(k, 0);
     }
     return rest;
+}
+
+sl_expr contract_row_offset(tile_kernel *k, contract *c, sl_expr row) {
+    sl_expr step;
+    contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
+    if (c->m_set >= 0) k->sets[c->m_set].base = row;
+    return split_k_offset(k, operand_offset(k, c, c->left), &step);
 }
 
 /* Pointers whose difference is a constant share one, so that the inner loop addresses by displacement. */
@@ -385,7 +395,7 @@ static void address_rows(tile_kernel *k, contract *c, int rows, sl_expr m_low, s
     }
     sl_value *buffer = tile_argument_of(k, sl_op_operand(c->anchor, c->left));
     contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
-    bool flat = collapses(k, &c->a_space, c, c->m_count, c->m);
+    bool flat = contract_rows_flat(k, c);
     for (int i = 0; i < rows; i++) {
         sl_expr row = tile_add(k, m_base, tile_const(k, i));
         if (c->m_set >= 0) k->sets[c->m_set].base = flat ? row : tile_variable(k, tile_index(k, row));
@@ -393,27 +403,30 @@ static void address_rows(tile_kernel *k, contract *c, int rows, sl_expr m_low, s
     }
 }
 
+sl_expr contract_panel_offset(tile_kernel *k, const contract *c, sl_expr panel, int v) {
+    sl_expr panel_size = c->whole.shared ? tile_const(k, c->whole.k * c->width) : tile_mul(k, c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent, tile_const(k, c->width));
+    sl_expr which = tile_add(k, panel, tile_const(k, v / c->column_vectors));
+    if (c->pick) {
+        sl_expr stride = c->packed_batch ? tile_mul(k, c->batch_extent, c->panels) : c->panels;
+        which = tile_add(k, which, tile_mul(k, c->pick, stride));
+    }
+    if (c->packed_batch && c->batch_set >= 0) which = tile_add(k, which, tile_mul(k, k->sets[c->batch_set].base, c->panels));
+    if (c->whole.shared) which = tile_add(k, which, tile_const(k, c->whole.first_n / c->width));
+    return tile_add(k, tile_mul(k, which, panel_size), tile_const(k, c->whole.first_k * c->width + (int64_t)(v % c->column_vectors) * k->lanes * c->dot));
+}
+
 static void address_columns(tile_kernel *k, contract *c, sl_expr panel, operand_address *address) {
     int vectors = c->column_vectors * c->panels_at_once;
-    sl_expr bases[64], panel_size = c->whole.shared ? tile_const(k, c->whole.k * c->width) : tile_mul(k, c->dot > 1 ? tile_const(k, c->k_padded) : c->k_extent, tile_const(k, c->width));
+    sl_expr bases[64];
     sl_value *buffer = c->b_mode == CONTRACT_B_CONSTANT ? tile_argument_of(k, c->packed) : c->b_mode == CONTRACT_B_PACKED ? c->b_scratch : tile_argument_of(k, sl_op_operand(c->anchor, c->right));
     if (c->b_mode == CONTRACT_B_DIRECT) contract_flat_k(k, c, sl_expr_loop(k->context, TILE_K_SLOT));
     for (int v = 0; v < vectors; v++) {
         sl_expr rest;
-        int inner = v % c->column_vectors;
         if (c->b_mode == CONTRACT_B_DIRECT) {
             k->sets[c->n_set].base = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)v * k->lanes));
             rest = split_k_offset(k, operand_offset(k, c, c->right), &address->step);
         } else {
-            sl_expr which = tile_const(k, 0);
-            if (c->b_mode == CONTRACT_B_CONSTANT) which = tile_add(k, panel, tile_const(k, v / c->column_vectors));
-            if (c->b_mode == CONTRACT_B_CONSTANT && c->pick) {
-                sl_expr stride = c->packed_batch ? tile_mul(k, c->batch_extent, c->panels) : c->panels;
-                which = tile_add(k, which, tile_mul(k, c->pick, stride));
-            }
-            if (c->b_mode == CONTRACT_B_CONSTANT && c->packed_batch && c->batch_set >= 0) which = tile_add(k, which, tile_mul(k, k->sets[c->batch_set].base, c->panels));
-            if (c->whole.shared) which = tile_add(k, which, tile_const(k, c->whole.first_n / c->width));
-            rest = tile_add(k, tile_mul(k, which, panel_size), tile_const(k, c->whole.first_k * c->width + (int64_t)inner * k->lanes * c->dot));
+            rest = c->b_mode == CONTRACT_B_CONSTANT ? contract_panel_offset(k, c, panel, v) : tile_const(k, (int64_t)(v % c->column_vectors) * k->lanes * c->dot);
             address->step = tile_const(k, c->width);
         }
         add_address(k, address, v, buffer, rest, bases);
@@ -530,7 +543,7 @@ static void emit_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high
 /* Panels that a few rows take at once: as many streams of weights as have accumulators, when they divide the panels of a task. */
 static void choose_few(tile_kernel *k, contract *c) {
     int64_t panels = sl_expr_const_or(c->panels, -1);
-    if (c->m_known >= 0 || c->b_mode != CONTRACT_B_CONSTANT || panels < 2) return;
+    if (c->matrix || c->m_known >= 0 || c->b_mode != CONTRACT_B_CONSTANT || panels < 2) return;
     for (int rows = 1; rows <= CONTRACT_FEW; rows++)
         for (int most = 4; most > 1 && !c->few[rows]; most--) {
             if ((rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) continue;
@@ -590,17 +603,19 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
         int64_t a_bytes = sl_element_bits(c->a_element) / 8;
         c->a_pitch = round_up(c->k_known, 64 / a_bytes) + 64 / a_bytes;      /* rows start on lines, and not all on the same sets */
         int64_t rows = c->m_known >= 0 && c->m_known < c->block_rows ? c->m_known : c->block_rows;
+        if (c->matrix) rows = round_up(rows, c->tile_height);
         c->a_scratch = tile_scratch(k, c->a_element, (rows * c->a_pitch + k->lanes) * a_bytes);
     }
     if (c->b_mode == CONTRACT_B_PACKED) c->b_scratch = tile_scratch(k, c->accumulator, (c->k_known + 1) * c->width * bytes);
     c->heavy = contract_epilogue_is_heavy(c);
     int64_t sum_rows = c->k_block ? (one_block ? c->m_known : c->block_rows) : c->rows;
-    if (c->heavy || c->k_block) c->c_scratch = tile_scratch(k, c->accumulator, sum_rows * c->width * c->panels_at_once * bytes);
+    if (c->heavy || c->k_block || c->matrix) c->c_scratch = tile_scratch(k, c->accumulator, sum_rows * c->width * c->panels_at_once * bytes);
     bool again = c->a_mode == CONTRACT_A_PACKED && !sl_expr_equals_const(groups, 1);
     if (again) {                     /* tasks of one block of rows follow one another when there is one block: packed once for all that a thread gets in a row */
         c->a_tag = tile_scratch(k, SL_ELEMENT_i64, 64);
         tile_store(k, tile_i64(k, -1), c->a_tag, zero, NULL);
     }
+    if (c->matrix) contract_matrix_begin(k, c);
     tile_task_loop(k, 3, counts, indices);
     if (c->batch_set >= 0) k->sets[c->batch_set].base = indices[0];
     sl_expr m_low = tile_mul(k, indices[2], tile_const(k, c->block_rows)), m_high = one_block ? c->m_extent : tile_add(k, m_low, tile_const(k, c->block_rows));
@@ -622,14 +637,16 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     if (c->panels_per_task > c->panels_at_once)
         panel = tile_variable(k, tile_for(k, tile_index(k, panel), tile_index(k, panel_end), tile_i64(k, c->panels_at_once), 0, NULL, NULL));
     if (c->b_mode == CONTRACT_B_PACKED) contract_pack_b(k, c, panel);
-    if (c->k_block) emit_k_blocks(k, c, m_low, m_high, panel);
+    if (c->matrix) contract_emit_matrix_rows(k, c, m_low, m_high, panel);
+    else if (c->k_block) emit_k_blocks(k, c, m_low, m_high, panel);
     else emit_rows(k, c, m_low, m_high, panel);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
     while (k->depth > 0) tile_end(k, 0, NULL, NULL);
+    if (c->matrix) contract_matrix_end(k);
     launch->tasks = tile_mul(k, tile_mul(k, c->batch_extent, groups), blocks);
     double rows_here = c->m_known < 0 ? tile_estimate(c->m_extent) : (double)c->m_known;
     if (rows_here > (double)c->block_rows) rows_here = (double)c->block_rows;
-    launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) / c->dot * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
+    launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) / c->dot / (c->matrix ? 16 : 1) * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
     launch->work = tile_mul(k, tile_mul(k, c->batch_extent, c->m_extent), tile_mul(k, c->n_extent, c->k_extent));
 }
 
@@ -690,8 +707,10 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         c->whole.shared = false;
         tile = choose_tile(k, c, c->n_known, bits);
     }
-    c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
-    if (c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
+    bool matrix = contract_plan_matrix(k, c);
+    if (matrix) c->whole.shared = false;
+    else c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
+    if (!matrix && c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
     c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->width)), c->panels_at_once = 1;
     sl_element weights = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     c->b_element = lane_element(weights) ? weights : c->accumulator;
@@ -703,11 +722,11 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     }
     /* Few rows: two panels at once, for more accumulators; more streams out of memory are slower. */
     int64_t panels = sl_expr_const_or(c->panels, -1), used = panels;
-    if (!windows && c->b_mode == CONTRACT_B_CONSTANT && c->rows <= 6 && c->m_known >= 0) {
+    if (!windows && c->b_mode == CONTRACT_B_CONSTANT && (matrix ? c->rows == c->tile_height : c->rows <= 6) && c->m_known >= 0) {
         int most = 2;
-        while (most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
+        while (!matrix && most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
         while (most > 1 && round_up(panels, most) * 32 > panels * (c->whole.shared ? 32 : 33)) most--;      /* at most 3 % of padding panels, none behind a slice */
-        if (forced->panels && !(c->whole.shared && panels % forced->panels)) most = forced->panels;      /* the accumulators that do not fit spill */
+        if (forced->panels && !matrix && !(c->whole.shared && panels % forced->panels)) most = forced->panels;      /* the accumulators that do not fit spill */
         c->panels_at_once = most;
         used = round_up(panels, most);
         c->panels = tile_const(k, used);

@@ -63,6 +63,8 @@ typedef struct contract {
     int64_t a_shift;                         /* what is added to left factors to bring them into a_narrow's range: 128, -128 or 0 */
     int64_t k_padded;                        /* k_known rounded up to groups */
     sl_value *starts;                        /* constant start values of the sums, one a column: they take a_shift out again; NULL: 0 */
+    bool matrix;                             /* on matrix tiles (tile_matrix.c) */
+    int tile_height;                         /* rows of one */
     contract_window *window;                 /* tile_window.c's plan */
     int64_t rectangle_width, rectangle_step; /* a tile's row i is rectangle_step * (i / rectangle_width) + i % rectangle_width behind its first; width 0: i */
 } contract;
@@ -87,6 +89,16 @@ sl_value *contract_start(tile_kernel *k, const contract *c, sl_expr panel, int v
 /* Lanes for copying rows of A into scratch: all that a register holds of narrow elements where that works. */
 int contract_copy_lanes(tile_kernel *k, const contract *c);
 
+/* ---- tile_matrix.c ---- */
+/* Whether the products go to matrix tiles; sets dot, the tile, and what contract_choose_dot sets. */
+bool contract_plan_matrix(tile_kernel *k, contract *c);
+/* Whether tiles can be loaded from A in place. */
+bool contract_matrix_direct(tile_kernel *k, const contract *c);
+/* Around all tasks, and the rows of a block in between. */
+void contract_matrix_begin(tile_kernel *k, contract *c);
+void contract_emit_matrix_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high, sl_expr panel);
+void contract_matrix_end(tile_kernel *k);
+
 /* ---- tile_pack.c ---- */
 /* Rows m_low .. m_high of A into a_scratch as [row][k] in the accumulator's type. */
 void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high);
@@ -110,6 +122,10 @@ bool contract_can_pack(tile_kernel *k, contract *c);
 bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache);
 
 /* ---- tile_contract.c ---- */
+/* Whether all rows of A in place have one distance; where row `row` begins there, and vector v of a packed panel. */
+bool contract_rows_flat(tile_kernel *k, const contract *c);
+sl_expr contract_row_offset(tile_kernel *k, contract *c, sl_expr row);
+sl_expr contract_panel_offset(tile_kernel *k, const contract *c, sl_expr panel, int v);
 sl_value *contract_multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum);
 
 /* ---- tile_epilogue.c ---- */
@@ -128,11 +144,12 @@ typedef struct pack_layout {
     const int64_t *batch, *n, *k;            /* element offsets into the source: of each batch index, each n, each k (they add up) */
     int64_t batch_count, n_count, k_count, panels;
     int width, group;
+    int64_t k_padded;                        /* zeros up to here, a multiple of the group */
     sl_element element;                      /* of the result; the source is converted when it differs */
 } pack_layout;
 /* pack_whole.c: whether B is a slice of a constant matrix whose slices overlap, so that packing each by itself would copy (see there). */
 bool pack_find_whole(tile_kernel *k, const tile_cache *cache, const contract *c, pack_whole *whole);
-/* [batch][panel][k / group][width][group], zero beyond n and k; a new constant of rank 1. */
+/* [batch][panel][k_padded / group][width][group], zero beyond n and k; a new constant of rank 1. */
 sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout);
 /* i32 [batch][panels * width]: `factor` times the sum of each column, wrapping. */
 sl_attr pack_column_sums(sl_context *context, sl_attr source, const pack_layout *layout, int64_t factor);

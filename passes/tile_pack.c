@@ -107,10 +107,20 @@ static sl_value *whole_window(tile_kernel *k, contract *c, sl_expr *guarded, int
     return inside;
 }
 
+/* The last 64 bytes of a row, where rows end in whole lines. */
+static void zero_tail(tile_kernel *k, contract *c, sl_expr row) {
+    int lanes = k->lanes;
+    k->lanes = 512 / sl_element_bits(c->a_element);
+    sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, c->a_pitch)), tile_const(k, c->k_padded - k->lanes));
+    tile_store(k, tile_splat(k, tile_constant(k, sl_scalar_int(k->context, c->a_element, 0))), c->a_scratch, tile_add(k, at, tile_lane_expr(k)), NULL);
+    k->lanes = lanes;
+}
+
 void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high) {
     sl_expr span = sl_expr_sub(k->context, m_high, m_low), guarded[SL_MAX_RANK];
     sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, span), tile_i64(k, 1), 0, NULL, NULL));
     int count;
+    if (c->matrix && c->k_padded != c->k_known) zero_tail(k, c, row);
     /* The flat row index as one variable: what it is divided into is worked out once a row. */
     if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_low, row)));
     k->set_count = c->free_sets;
@@ -133,7 +143,7 @@ void contract_pack_a(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high)
         copy_all_of_row(k, c, &c->a_space, row);
     }
     /* Beyond k up to a whole group: zeros, since B's zeros there would not hide NaN or infinity. */
-    for (int64_t i = c->k_known; c->dot > 1 && i < c->k_padded; i++)
+    for (int64_t i = c->k_known; c->dot > 1 && !c->matrix && i < c->k_padded; i++)
         tile_store(k, tile_constant(k, sl_scalar_int(k->context, c->a_element, 0)), c->a_scratch, tile_add(k, tile_mul(k, row, tile_const(k, c->a_pitch)), tile_const(k, i)), NULL);
     tile_end(k, 0, NULL, NULL);
 }

@@ -95,10 +95,11 @@ bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     for (int i = 0; i < c->batch_count; i++) c->packed_batch |= sl_expr_uses_loop(offset, c->batch[i]);
     if (c->packed_batch) batches = sl_expr_const_or(c->batch_extent, -1);
     if (batches < 0) return false;
-    pack_layout layout = {.batch_count = batches * c->picks, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element};
+    pack_layout layout = {.batch_count = batches * c->picks, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element,
+                          .k_padded = c->dot > 1 ? c->k_padded : c->k_known};
     if (c->whole.shared) {
         static const int64_t origin = 0;
-        layout.n_count = c->whole.n, layout.k_count = c->whole.k, layout.panels = panels = (c->whole.n + c->width - 1) / c->width, layout.batch = &origin;
+        layout.n_count = c->whole.n, layout.k_count = layout.k_padded = c->whole.k, layout.panels = panels = (c->whole.n + c->width - 1) / c->width, layout.batch = &origin;
         layout.n = steps_of(k, c->whole.n, c->whole.n_stride), layout.k = steps_of(k, c->whole.k, c->whole.k_stride);
     } else {
         int64_t *batch = offsets_of(k, c, offset, c->packed_batch ? c->batch_count : 0, c->batch, batches, false);
@@ -109,7 +110,7 @@ bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     }
     if (!layout.batch || !layout.n || !layout.k) return false;
     uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)layout.n_count, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)layout.k_count, (uint64_t)c->width));
-    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)layout.batch_count, hash) ^ (uint64_t)((panels * 64 + c->b_element) * 8 + c->dot);
+    hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)layout.batch_count, hash) ^ (uint64_t)(((panels * 64 + c->b_element) * 8 + c->dot) * 64 + layout.k_padded % 64);
     for (size_t i = 0; i < cache->packed.count && !packed; i++)
         if (cache->packed.data[i].source == source && cache->packed.data[i].layout == hash) packed = cache->packed.data[i].packed;
     if (!packed) {

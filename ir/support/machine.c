@@ -49,8 +49,8 @@ static void fill_vectors(sl_machine *machine, sl_arch arch, uint64_t features, b
         machine->int8_pairs = true;
         const sl_cpu *tuned = sl_cpu_find(machine->tune, strlen(machine->tune));
         machine->bf16_dot = avx512 && has(features, SL_FEATURE_avx512bf16) && !(tuned && tuned->slow_bf16);
-        machine->amx_bf16 = has(features, SL_FEATURE_amx_bf16);
-        machine->amx_int8 = has(features, SL_FEATURE_amx_int8);
+        machine->amx_bf16 = avx512 && has(features, SL_FEATURE_amx_bf16);
+        machine->amx_int8 = avx512 && has(features, SL_FEATURE_amx_int8);
         double flops_per_cycle = machine->fma ? (avx512 && wide_pipes ? 64 : 32) : machine->vector_bits == 256 ? 16 : 8;
         machine->peak_gflops = ghz * flops_per_cycle;
         machine->l1_gbps = ghz * (avx512 && wide_pipes ? 128 : avx2 ? 64 : 32);
@@ -149,11 +149,19 @@ static double read_ghz(void) {
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
 
 static uint64_t read_xcr0(void) {
     uint32_t low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (uint64_t)high << 32 | low;
+}
+
+/* The 8 kB state of the matrix tiles is granted to a process on request (Linux 5.16), for all of its threads, also those that there are already; asking again does no harm. Everything that makes or loads
+ * code for the running machine asks here first. Without the grant the first tile instruction would end in SIGILL. */
+static bool ask_for_tiles(void) {
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 
 static uint64_t detect_features(void) {
@@ -166,6 +174,8 @@ static uint64_t detect_features(void) {
         if (!__get_cpuid_count(info->leaf, info->subleaf, &regs[0], &regs[1], &regs[2], &regs[3])) continue;
         if ((regs[info->reg] >> info->bit & 1) && (xcr0 & info->xcr0) == info->xcr0) found |= UINT64_C(1) << i;
     }
+    const uint64_t tiles = UINT64_C(1) << SL_FEATURE_amx_tile | UINT64_C(1) << SL_FEATURE_amx_bf16 | UINT64_C(1) << SL_FEATURE_amx_int8;
+    if ((found & tiles) && !ask_for_tiles()) found &= ~tiles;
     return found;
 }
 
@@ -291,6 +301,7 @@ const char *sl_machine_lacks(const sl_machine *code, const sl_machine *host) {
         }
         if (!found) {
             int feature = find_feature(arch, at + 1, length - 1);
+            if (arch == SL_ARCH_X86 && feature == SL_FEATURE_amx_tile) return "amx-tile, or the system does not grant it to this process";
             return feature >= 0 ? sl_features[feature].name : at;
         }
         at = end + (*end == ',');

@@ -243,7 +243,7 @@ def case_precision(bench):
     for got, bound in [("bf16", 0), ("int8", 0.5)]:
         if values:
             assert max(abs(a - b) for a, b in zip(values["f32"], values[got])) <= bound, got
-    for target, instruction in [("znver4", "vdpbf16ps"), ("sapphirerapids,-amx-tile", "vfmadd")]:
+    for target, instruction in [("znver4", "vdpbf16ps"), ("sapphirerapids,-amx-tile", "vfmadd"), ("sapphirerapids", "tdpbf16ps")]:
         assert instruction in bench.run("compile", m, "--precision=bf16", "--emit=asm", "--target", target).out
     for target, instruction in [("znver4", "vpdpbusd"), ("alderlake", "vpdpbusd"), ("x86-64-v4", "vpmaddwd"), ("x86-64-v3", "vpmaddwd"), ("x86-64", "pmaddwd"), ("neoverse-v1", "sdot")]:
         out = bench.run("compile", m, "--precision=int8", "--calibration", "ranges.json", "--emit=asm", "--target", target).out

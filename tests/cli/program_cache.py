@@ -190,6 +190,11 @@ def case_program_files(bench):
     assert not [f for f in bench.files() if f.endswith(".tmp")]
     bench.run("compile", m, "-o", "other.slp", "--target", "x86-64" if os.uname().machine == "aarch64" else "aarch64")
     bench.run("run", "other.slp", "--input", "x=x.npy", code=MODEL, says="another instruction set")
+    if os.uname().machine == "x86_64":       # matrix tiles: where there are none, or no grant, the program is refused
+        bench.run("compile", m, "--target", "host,+amx-bf16", "-o", "tiles.slp")
+        with open("/proc/cpuinfo") as file:
+            granted = "amx_tile" in file.read()
+        bench.run("run", "tiles.slp", "--input", "x=x.npy", "--output-dir", "tiles", code=0 if granted else MODEL, says=() if granted else "lacks amx-tile, or the system does not grant it")
 
 
 def case_objects(bench):

@@ -1,7 +1,8 @@
 /* test_narrow.c: contractions of narrow factors (bf16, bytes) on every kind of dot product instruction that code is made for, each forced by its target, against the reference
  * evaluator: bytes exactly, bf16 exactly where all sums are exact and within the stated rounding else. Extents go from 1 to 3 tiles in all directions, with K that is no
- * multiple of a group. */
+ * multiple of a group. Matrix tiles are run everywhere: where the CPU has none, by an emulator of their instructions, to which CPUs that have them are compared. */
 #include "check.h"
+#include "matrix_emulator.h"
 #include "sluice/codegen.h"
 #include "sluice/passes.h"
 #include "sluice/runtime.h"
@@ -23,6 +24,7 @@ typedef struct fixture {
     bool fewer;                              /* sizes: a sample of them */
     const char *name, *target;
     fill_kind filling;
+    bool matrix;                             /* products of this case are expected on matrix tiles */
     sl_module *module;
     sl_builder builder;
     sl_block *body;
@@ -155,11 +157,11 @@ static void run(const fixture *f, sluice_program *program, int inputs, const sl_
     sluice_session_destroy(session);
 }
 
-static bool has_dot(const sl_block *block) {
+static bool has_op(const sl_block *block, sl_op_kind kind) {
     for (sl_op *op = sl_block_first(block); op; op = sl_op_next(op)) {
-        if (sl_op_get_kind(op) == SL_OP_kernel_dot) return true;
+        if (sl_op_get_kind(op) == kind) return true;
         for (int i = 0; i < sl_op_region_count(op); i++)
-            if (sl_region_block(sl_op_region(op, i)) && has_dot(sl_op_body(op, i))) return true;
+            if (sl_region_block(sl_op_region(op, i)) && has_op(sl_op_body(op, i), kind)) return true;
     }
     return false;
 }
@@ -187,8 +189,13 @@ static void finish(fixture *f, sl_value *value, int64_t rows, double scale, bool
     sl_codegen_options codegen = {.machine = &f->machine, .compile_threads = 1};
     sluice_program *program = NULL;
     good = good && ok(f, sl_pipeline_run(f->module, sl_pipeline_default(), &pipeline));
-    if (good && dot != has_dot(sl_module_body(f->module))) {
+    bool matrix = dot && f->matrix;
+    if (good && (dot && !matrix) != has_op(sl_module_body(f->module), SL_OP_kernel_dot)) {
         fprintf(stderr, "%s on %s: expected %s dot product instructions\n", f->name, f->target, dot ? "some" : "no");
+        check_failures++;
+    }
+    if (good && matrix != has_op(sl_module_body(f->module), SL_OP_kernel_matrix_dot)) {
+        fprintf(stderr, "%s on %s: expected %s matrix tiles\n", f->name, f->target, matrix ? "some" : "no");
         check_failures++;
     }
     if (good && ok(f, sl_codegen_jit(f->module, &codegen, &f->allocator, NULL, &program))) {
@@ -223,11 +230,12 @@ static sl_value *contract(fixture *f, sl_value *a, sl_value *b, bool transposed)
     return build(f, SL_OP_tensor_contract, 2, operands, 5, attrs);
 }
 
-/* rows -1: unknown when compiling, 5 when running. */
+/* rows below 0: unknown when compiling; 5 for -1, else as many when running. */
 static void case_matmul(fixture *f, sl_element a, sl_element b, int64_t rows, int64_t n, int64_t k, bool transposed, fill_kind filling, bool dot) {
     static const char *const fillings[] = {"exact", "random", "extreme", "special", "denormal"};
     begin(f, sl_arena_printf(f->arena, "%s x %s %ldx%ldx%ld %s%s", sl_element_name(a), sl_element_name(b), (long)rows, (long)n, (long)k, fillings[filling], transposed ? " transposed" : ""));
     f->filling = filling;
+    f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8 && (rows < 0 || rows > 4);
     sl_value *x = input(f, a, DIMS(rows, k)), *w = transposed ? input(f, b, DIMS(n, k)) : input(f, b, DIMS(k, n));
     sl_value *c = contract(f, x, w, transposed);
     sl_element sums = sl_type_element(sl_value_type(c));
@@ -240,12 +248,13 @@ static void case_matmul(fixture *f, sl_element a, sl_element b, int64_t rows, in
         c = binary(f, SL_OP_arith_min, binary(f, SL_OP_arith_max, c, number(f, 0, c)), number(f, 255, c));
         c = sl_op_result(sl_build(&f->builder, SL_OP_arith_cast, 1, &c, 1, &byte, 0, NULL), 0);
     }
-    finish(f, c, rows < 0 ? 5 : rows, 1e-5 * sqrt((double)k) * 4, dot);
+    finish(f, c, rows == -1 ? 5 : rows < 0 ? -rows : rows, 1e-5 * sqrt((double)k) * 4, dot);
 }
 
 static void case_conv(fixture *f, sl_element a, sl_element b, int64_t channels, int64_t outputs, int64_t window, int64_t stride, int64_t pad, double padding, bool dot) {
     begin(f, sl_arena_printf(f->arena, "%s x %s conv %ld to %ld window %ld stride %ld", sl_element_name(a), sl_element_name(b), (long)channels, (long)outputs, (long)window, (long)stride));
     f->filling = FILL_EXACT;
+    f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8;
     sl_value *x = input(f, a, DIMS(1, 9, 11, channels)), *w = input(f, b, DIMS(window, window, channels, outputs));
     sl_type scalar = sl_type_tensor(f->context, a, 0, NULL);
     sl_value *pads[2] = {x, sl_build_constant(&f->builder, sl_attr_data_splat(f->context, scalar, padding))};
@@ -282,7 +291,7 @@ static void case_depthwise(fixture *f, sl_element a, int64_t channels, int64_t w
 static void all(fixture *f) {
     static const int64_t rows[] = {1, 2, 4, 13, 31, 40, -1}, columns[] = {1, 16, 31, 33, 70, 97}, depths[] = {1, 2, 3, 5, 8, 63, 130};
     const sl_element bf16 = SL_ELEMENT_bf16, i8 = SL_ELEMENT_i8, u8 = SL_ELEMENT_u8;
-    bool bf16_dot = f->machine.bf16_dot, byte_dot = f->machine.int8_dot || f->machine.int8_pairs, pairs = f->machine.int8_pairs;
+    bool bf16_dot = f->machine.bf16_dot || f->machine.amx_bf16, byte_dot = f->machine.int8_dot || f->machine.int8_pairs, pairs = f->machine.int8_pairs;
     for (int i = 0; i < 7; i++)
         for (int j = f->fewer ? i % 3 : 0; j < 6; j += f->fewer ? 3 : 1) {
             int64_t n = columns[j], k[4] = {depths[(i + j) % 7], depths[(i + j + 3) % 7], depths[(i + j + 5) % 7], depths[(i + 2 * j + 1) % 7]};
@@ -320,6 +329,28 @@ static void all(fixture *f) {
     case_depthwise(f, u8, 17, 5, 1, 2, FILL_RANDOM, true);
 }
 
+/* Every number of rows, columns and terms from 1 to 3 tiles: one of them runs through all, the others jump. */
+static void tails(fixture *f) {
+    const sl_element bf16 = SL_ELEMENT_bf16, i8 = SL_ELEMENT_i8, u8 = SL_ELEMENT_u8;
+    for (int i = 2; i <= 48; i++) {
+        int64_t j = (i * 17) % 47 + 2, l = (i * 29) % 47 + 2;
+        case_matmul(f, bf16, bf16, i, j, 2 * l, false, FILL_EXACT, true);
+        case_matmul(f, bf16, bf16, j, l, 2 * i - 1, true, FILL_RANDOM, true);
+        case_matmul(f, bf16, bf16, -(int64_t)i, l, 32 * (1 + i % 3), false, i % 2 ? FILL_EXACT : FILL_RANDOM, true);
+        case_matmul(f, i % 2 ? i8 : u8, i8, i, j, 4 * l - i % 4, false, FILL_RANDOM, true);
+        case_matmul(f, i % 2 ? i8 : u8, u8, j, i, 4 * l, true, FILL_RANDOM, true);
+        case_matmul(f, u8, i8, -(int64_t)i, j, 64 * (1 + i % 3), true, FILL_EXTREME, true);
+        if (i % 6 == 0) case_matmul(f, bf16, bf16, i, j, 3 * l, false, FILL_SPECIAL, true);
+        if (i % 6 == 3) case_matmul(f, bf16, bf16, i, j, 3 * l, true, FILL_DENORMAL, true);
+    }
+    case_matmul(f, bf16, bf16, 100, 200, 512, false, FILL_RANDOM, true);
+    case_matmul(f, bf16, bf16, 1, 200, 512, true, FILL_RANDOM, true);
+    case_matmul(f, bf16, bf16, -700, 70, 96, false, FILL_EXACT, true);
+    case_matmul(f, bf16, bf16, -700, 70, 70, true, FILL_EXACT, true);
+    case_matmul(f, i8, i8, 700, 33, 64, true, FILL_RANDOM, true);
+    case_matmul(f, u8, i8, 333, 64, 129, true, FILL_RANDOM, true);
+}
+
 static void on_target(const char *target, int threads, bool fewer) {
     fixture f = {.allocator = sl_allocator_system(), .threads = threads, .fewer = fewer, .target = target};
     f.arena = sl_arena_create(&f.allocator, 0);
@@ -331,6 +362,8 @@ static void on_target(const char *target, int threads, bool fewer) {
         sl_machine_detect(f.arena, &here);
         CHECK(sl_machine_named(f.arena, target, &f.machine));
         const char *lacks = sl_machine_lacks(&f.machine, &here);
+        if (lacks && !strncmp(lacks, "amx-", 4) && matrix_emulator_install()) lacks = NULL;
+        if (!lacks && f.machine.amx_bf16) tails(&f);
         if (lacks) printf("%s: not run, this CPU lacks %s\n", target, lacks);
         else all(&f);
         sl_guard_leave(&guard);
@@ -347,6 +380,7 @@ int main(int count, char **arguments) {
         return check_result();
     }
     on_target("host", 2, false);
+    on_target("host,+amx-bf16,+amx-int8", 2, true);   /* matrix tiles, where there is AVX-512 */
     on_target("znver4", 1, true);                     /* VDPBF16PS, VPDPBUSD on 512 bits */
     on_target("znver4,-avx512bf16,-avx512vnni", 2, true);   /* widened; PMADDWD on 512 bits */
     on_target("sapphirerapids,-amx-tile,-avx512fp16", 2, true);

@@ -52,6 +52,22 @@ kernel.func @kernel(%x: buffer<? x f32>, %n: i64, %first: i64, %end: i64, %worke
   %b3 = kernel.shuffle(%f, %f) {lanes = ints[0, 7]} : (vector<4 x f32>, vector<4 x f32>) -> vector<3 x f32>
 // CHECK: :[[@LINE+1]]:3: error: kernel.dot: factors must be vectors of bf16 for sums in f32, of integers of 8 or 16 bits for i32, found vector<4 x f32>
   %b31 = kernel.dot(%f, %f, %f) : (vector<4 x f32>, vector<4 x f32>, vector<4 x f32>) -> vector<4 x f32>
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_config: `rows` takes 8 multiples of 1 from 1 to 16
+  kernel.matrix_config {bytes = ints[64, 64, 64, 64, 64, 64, 64, 64], rows = ints[16, 16, 16, 16, 16, 16, 16, 0]}
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_config: `bytes` takes 8 multiples of 4 from 4 to 64
+  kernel.matrix_config {bytes = ints[64, 64, 64, 64, 64, 64, 62, 64], rows = ints[16, 16, 16, 16, 16, 16, 16, 1]}
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_config: operand 0 must be i64, found f32
+  kernel.matrix_config(%s) {bytes = ints[64, 64, 64, 64, 64, 64, 64, 64], rows = ints[16, 16, 16, 16, 16, 16, 16, 0]} : (f32)
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_release: expected 0 operands, found 1
+  kernel.matrix_release(%n) : (i64)
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_zero: `tile` is 8, expected 0 to 7
+  kernel.matrix_zero {tile = 8}
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_load: expected a buffer of elements of 8, 16 or 32 bits, found f32
+  kernel.matrix_load(%s, %n, %n) {tile = 0} : (f32, i64, i64)
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_store: operand 2 must be i64, found f32
+  kernel.matrix_store(%x, %n, %s) {tile = 0} : (buffer<? x f32>, i64, f32)
+// CHECK: :[[@LINE+1]]:3: error: kernel.matrix_dot: `kind` is "f16", expected one of: bf16 s8s8 s8u8 u8s8 u8u8
+  kernel.matrix_dot {kind = "f16", left = 1, right = 2, sum = 0}
 // CHECK: :[[@LINE+1]]:3: error: kernel.assert: the condition must be i1, found i64
   kernel.assert(%n) {message = "no"} : (i64)
 // CHECK: :[[@LINE+1]]:3: error: kernel.if: a yielded value must be like the result that it becomes, found f32

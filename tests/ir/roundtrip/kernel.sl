@@ -29,6 +29,12 @@ kernel.func @double(%in: buffer<? x f32>, %out: buffer<? x f32>, %n: i64, %first
   %pair = core.constant {value = data<bf16>[0.5]} : () -> vector<2 x bf16>
   %dots = kernel.dot(%g, %pair, %pairs) : (vector<8 x f32>, vector<2 x bf16>, vector<16 x bf16>) -> vector<8 x f32>
   %powers = kernel.exp2(%dots) : (vector<8 x f32>) -> vector<8 x f32>
+  kernel.matrix_config(%n) {bytes = ints[64, 64, 64, 64, 64, 64, 64, 64], rows = ints[0, 0, 0, 0, 0, 0, 16, 16]} : (i64)
+  kernel.matrix_zero {tile = 0}
+  kernel.matrix_load(%in, %n, %step) {tile = 7} : (buffer<? x f32>, i64, i64)
+  kernel.matrix_dot {kind = "u8s8", left = 4, right = 7, sum = 0}
+  kernel.matrix_store(%out, %n, %step) {tile = 0} : (buffer<? x f32>, i64, i64)
+  kernel.matrix_release
   kernel.prefetch(%in, %n) {level = 2} : (buffer<? x f32>, i64)
   %fine = arith.cmp(%lane, %one) {predicate = "le"} : (f32, f32) -> i1
   kernel.assert(%fine) {message = "index out of range"} : (i1)
