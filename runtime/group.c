@@ -109,27 +109,30 @@ static int64_t grain_of(int64_t tasks, int64_t work) {
     return each >= 200000 ? 1 : 200000 / (each > 0 ? each : 1);
 }
 
-static sluice_schedule choose(const sluice_session *session, int64_t count, int64_t total, int64_t most, int32_t padding) {
+/* A grid takes tasks as they lie, so it is for loads whose tasks are alike: `heaviest` is the work of the largest one. */
+static sluice_schedule choose(const sluice_session *session, int64_t count, int64_t total, int64_t most, int64_t work, int64_t heaviest, int32_t padding) {
     sluice_schedule asked = (sluice_schedule)session->options.schedule;
     if (asked != SLUICE_SCHEDULE_AUTO) return asked;
     if (count == 1) return SLUICE_SCHEDULE_LOOP;
-    return (double)most * (double)count <= (double)total * (1 + padding / 100.0) ? SLUICE_SCHEDULE_PADDED : SLUICE_SCHEDULE_GROUPED;
+    bool even = (double)most * (double)count <= (double)total * (1 + padding / 100.0) && (double)heaviest * (double)total <= 2.0 * (double)work;
+    return even ? SLUICE_SCHEDULE_PADDED : SLUICE_SCHEDULE_GROUPED;
 }
 
 sl_status sl_group_run(sluice_session *session, int32_t padding, const char **message) {
     enum { CHUNKS = 16 };                             /* of a thread's share: what the slowest thread may be late */
     sl_queue *queue = &session->queue;
     job *jobs = queue->jobs.data;
-    int64_t count = queue->job_count, total = 0, most = 0, work = 0;
+    int64_t count = queue->job_count, total = 0, most = 0, work = 0, heaviest = 0;
     *message = NULL;
     for (int64_t i = 0; i < count; i++) {
         if (jobs[i].tasks > most) most = jobs[i].tasks;
         total += jobs[i].tasks > 0 ? jobs[i].tasks : 0;
         work += jobs[i].work;
+        if (jobs[i].tasks > 0 && jobs[i].work / jobs[i].tasks > heaviest) heaviest = jobs[i].work / jobs[i].tasks;
     }
     queue->job_count = queue->word_count = 0;
     if (total == 0) return NULL;
-    sluice_schedule schedule = choose(session, count, total, most, padding);
+    sluice_schedule schedule = choose(session, count, total, most, work, heaviest, padding);
     session->schedules[schedule]++;
     group g = {.jobs = jobs, .words = queue->words.data, .count = count, .deep = most};
     if (schedule == SLUICE_SCHEDULE_LOOP) {

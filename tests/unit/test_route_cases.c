@@ -128,7 +128,7 @@ static void test_adaptive_modules(void) {
     model_free(&m);
 }
 
-/* ---- MoE++: experts 0-3 compute, 4 and 5 give a learned row, 6 copies, 7 gives zero; a zero pick gives its weight to its partner ---- */
+/* ---- MoE++: experts 0-3 compute, 4 and 5 blend the row with a learned one (no product), 6 copies, 7 gives zero; a zero pick gives its weight to its partner ---- */
 
 static void test_moe_plus_plus(void) {
     int64_t picks[ROWS * 2] = {0, 1, 0, 7, 2, 6, 6, 7, 4, 5, 3, 4, 1, 7, 0, 2};
@@ -140,7 +140,7 @@ static void test_moe_plus_plus(void) {
     route_run run;
     add_input(&m, "picks", "i64", "'rows', 2"), add_input(&m, "weights", "f32", "'rows', 2"), add_input(&m, "x", "f32", "'rows', 8");
     add_constant(&m, "zero_expert", "i64", "7"), add_constant(&m, "zero", "f32", "0.0"), add_constant(&m, "axis", "i64", "[1]"), add_weight(&m, "row4", 1, 8, 4), add_weight(&m, "row5", 1, 8, 5);
-    add_constant(&m, "zero_row", "f32", "[[0,0,0,0,0,0,0,0]]");
+    add_constant(&m, "zero_row", "f32", "[[0,0,0,0,0,0,0,0]]"), add_constant(&m, "quarter", "f32", "0.25");
     for (int i = 0; i < 4; i++) add_weight(&m, name_of("up%d", i, 0), 8, 16, (uint64_t)i), add_weight(&m, name_of("down%d", i, 0), 16, 8, (uint64_t)i + 9);
     add_node(&m, "Equal", "'picks', 'zero_expert'", "'is_zero'", NULL);
     add_node(&m, "Where", "'is_zero', 'zero', 'weights'", "'left'", NULL);
@@ -151,19 +151,17 @@ static void test_moe_plus_plus(void) {
         for (int i = 0; i < 4; i++) add_feed_forward(&m.nodes, name_of("up%d", i, 0), name_of("down%d", i, 0));
         for (int i = 4; i < 8; i++) {
             open_body(&m.nodes, "{'name': 'r'}");
-            if (i != 6) {
-                put_node(&m.nodes, "Shape", "'r'", "'s'", NULL);
-                put_node(&m.nodes, "Expand", i == 7 ? "'zero_row', 's'" : name_of("'row%d', 's'", i, 0), "'o'", NULL);
-            }
+            if (i == 7) put_node(&m.nodes, "Shape", "'r'", "'s'", NULL), put_node(&m.nodes, "Expand", "'zero_row', 's'", "'o'", NULL);
+            if (i < 6) put_node(&m.nodes, "Mul", "'r', 'quarter'", "'p'", NULL), put_node(&m.nodes, "Add", name_of("'p', 'row%d'", i, 0), "'o'", NULL);
             close_body(&m.nodes, i == 6 ? "'r'" : "'o'");
         }
         close_route(&m.nodes, "'merge': 'add', 'weighted': 1");
     }
     run_open(&run, model_text(&m, "'y'"), 2);
     check_same(&run, values, 3);
-    static const int64_t rows[4] = {3, 2, 2, 1};
-    CHECK_INT(sluice_session_branch_count(run.session), 8);    /* four that compute in each layer: the others are free */
-    for (int i = 0; i < 8; i++) CHECK_INT(branch(&run, i).rows, rows[i % 4]);
+    static const int64_t rows[6] = {3, 2, 2, 1, 2, 1};
+    CHECK_INT(sluice_session_branch_count(run.session), 12);    /* four with products and two that blend in each layer: copy and zero are free */
+    for (int i = 0; i < 12; i++) CHECK_INT(branch(&run, i).rows, rows[i % 6]);
     CHECK_INT(products(&run, false), 2 * 8 * 2 * 8 * 16);
     /* Row 3 went to copy and zero in both layers: copy has all of its weight. */
     CHECK(memcmp((float *)run.output.data + 3 * 8, x + 3 * 8, 8 * sizeof *x) == 0);
