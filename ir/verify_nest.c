@@ -214,6 +214,11 @@ bool sl_verify_group(const sl_op *op) {
         sl_op_report(op, SL_SEVERITY_ERROR, "nest.group: the anchor is %lld, but there are %lld nests", (long long)anchor, (long long)nests);
         ok = false;
     }
+    int64_t twin = sl_op_int(op, "twin", -1);
+    if (sl_op_attr(op, "twin") && (twin < 0 || twin >= nests || twin == anchor)) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "nest.group: the twin is %lld; expected one of %lld nests other than the anchor", (long long)twin, (long long)nests);
+        ok = false;
+    }
     if (sl_block_argument_count(body) != 0) {
         sl_op_report(op, SL_SEVERITY_ERROR, "nest.group: the region takes no arguments");
         ok = false;

@@ -3,7 +3,8 @@
  * The group is the anchor (position 0), then the epilogue nests in order. An epilogue nest runs over the anchor's parallel loops, in the anchor's numbering
  * (d0..dP-1), and touches values of the group at its own point only; what it reads from outside (bias, residual, mask) it may read anywhere. The anchor's
  * operands are not computed inside, with one exception: a nest that only gathers rows of another tensor (the packed rows of a routed branch) stands before the anchor, so that
- * the kernel fetches the rows by their numbers and no packed copy is made; contractions that share such rows each have their own. Anchors are taken from the last to the first, so that an op that could finish two of them finishes the later. */
+ * the kernel fetches the rows by their numbers and no packed copy is made; contractions that share such rows each have their own.
+ * A second product of the anchor's rows by other weights, which only the epilogue reads, joins as the anchor's twin: one pass over the rows gives both. Anchors are taken from the last to the first, so that an op that could finish two of them finishes the later. */
 #include "fuse.h"
 
 #include <string.h>
@@ -122,16 +123,83 @@ static sl_op *gather_of(sl_fuse *fuse, sl_op *anchor) {
     return nest;
 }
 
-/* A gather of the anchor's own. */
-static sl_op *own_gather(sl_fuse *fuse, sl_op *anchor, sl_op *gather) {
+/* A gather of the anchor's own (and its twin's). */
+static sl_op *own_gather(sl_fuse *fuse, sl_op *anchor, sl_op *twin, sl_op *gather) {
     sl_contraction info;
-    if (sl_value_has_one_use(sl_op_result(gather, 0))) return gather;
+    bool others = false;
+    for (sl_use *use = sl_value_first_use(sl_op_result(gather, 0)); use; use = sl_use_next(use)) others |= sl_use_user(use) != anchor && sl_use_user(use) != twin;
+    if (!others) return gather;
     sl_nest_is_contraction(anchor, &info);
     sl_builder builder = sl_builder_after(gather);
     sl_op *copy = sl_op_clone(&builder, gather, sl_value_map_create(fuse->arena));
     sl_fuse_set_order(fuse, copy, sl_fuse_order(fuse, gather));
     sl_op_set_operand(anchor, info.left, sl_op_result(copy, 0));
+    if (twin) sl_op_set_operand(twin, info.left, sl_op_result(copy, 0));
     return copy;
+}
+
+/* ---- two products of the same rows ---- */
+
+static bool same_map(sl_attr a, sl_attr b) {
+    int count = sl_attr_count(a);
+    if (count != sl_attr_count(b)) return false;
+    for (int d = 0; d < count; d++)
+        if (sl_attr_map_result(a, d) != sl_attr_map_result(b, d)) return false;
+    return true;
+}
+
+static bool is_weight(const sl_value *value) {
+    sl_attr data = sl_value_constant(value);
+    sl_type type = sl_value_type(value);
+    return data && !sl_attr_data_is_splat(data) && sl_type_static_count(type) > 0 && sl_element_is_float(sl_type_element(type)) && sl_element_bits(sl_type_element(type)) >= 32;      /* narrow ones have tiles of their own */
+}
+
+/* Whether `other` multiplies the anchor's rows by weights of its own, loop for loop as the anchor does. */
+static bool is_twin(sl_fuse *fuse, const sl_op *anchor, sl_op *other) {
+    sl_contraction info, info_other;
+    if (other == anchor || !sl_fuse_is_free(fuse, other) || !sl_nest_is_contraction(anchor, &info) || !sl_nest_is_contraction(other, &info_other)) return false;
+    if (info.left != info_other.left || info.right != info_other.right || info.batch_count || info.m_count == 0 || info.n_count == 0) return false;
+    if (sl_op_operand_count(anchor) != 2 || sl_op_operand_count(other) != 2 || sl_nest_loop_count(anchor) != sl_nest_loop_count(other)) return false;
+    if (sl_op_operand(anchor, info.left) != sl_op_operand(other, info.left) || sl_nest_outside(anchor, info.left) || sl_nest_outside(other, info.left)) return false;
+    sl_value *weight = sl_op_operand(anchor, info.right), *weight_other = sl_op_operand(other, info.right);
+    if (!is_weight(weight) || !is_weight(weight_other) || sl_value_type(weight) != sl_value_type(weight_other)) return false;
+    for (int i = 0; i < sl_nest_loop_count(anchor); i++)
+        if (sl_nest_bound(anchor, i) != sl_nest_bound(other, i) || sl_nest_is_reduced(anchor, i) != sl_nest_is_reduced(other, i)) return false;
+    return sl_nest_map(anchor, 0) == sl_nest_map(other, 0) && sl_nest_map(anchor, 1) == sl_nest_map(other, 1) && sl_nest_result_map(anchor, 0) == sl_nest_result_map(other, 0) &&
+           sl_value_type(sl_op_result(anchor, 0)) == sl_value_type(sl_op_result(other, 0));
+}
+
+/* A product that the anchor's epilogue reads, element by element and alone, and that goes over the same rows: both are done in one pass (a gated layer's gate and up). */
+static sl_op *twin_of(sl_fuse *fuse, const sl_fuse_space *space) {
+    sl_op *anchor = space->members[0].nest;
+    for (int m = 1; m < space->member_count; m++) {
+        sl_op *reader = space->members[m].nest;
+        for (int i = 0; i < sl_op_operand_count(reader); i++) {
+            sl_value *value = sl_op_operand(reader, i);
+            sl_op *other = sl_value_op(value);
+            if (!other || !is_twin(fuse, anchor, other)) continue;
+            bool alone = true;
+            for (sl_use *use = sl_value_first_use(value); use && alone; use = sl_use_next(use)) {
+                sl_op *user = sl_use_user(use);
+                alone = sl_fuse_is_member(space, user) && user != anchor && !sl_nest_captures(user, value);
+                for (int k = 0; alone && k < sl_op_operand_count(user); k++)
+                    if (sl_op_operand(user, k) == value) alone = same_map(sl_nest_map(user, k), sl_nest_result_map(other, 0)) && !sl_nest_outside(user, k);
+            }
+            if (alone) return other;
+        }
+    }
+    return NULL;
+}
+
+static void add_op(sl_fuse *fuse, sl_op **ops, int *count, sl_op *op) {
+    ops[(*count)++] = op;
+    sl_fuse_sort(fuse, ops, *count);
+}
+
+static int position_of(sl_op *const *ops, int count, const sl_op *op) {
+    int at = 0;
+    while (at < count && ops[at] != op) at++;
+    return at;
 }
 
 static void finish(sl_fuse *fuse, sl_fuse_space *space, const char *reason) {
@@ -145,18 +213,28 @@ static void finish(sl_fuse *fuse, sl_fuse_space *space, const char *reason) {
         sl_fuse_set_order(fuse, member->nest, order);
     }
     sl_op *anchor = space->members[0].nest, *gather = gather_of(fuse, anchor);
+    sl_op *twin = space->member_count + 1 < SL_FUSE_MAX_MEMBERS ? twin_of(fuse, space) : NULL;
     int count = 0, first = 0;
-    if (gather && space->member_count < SL_FUSE_MAX_MEMBERS) {
+    if (twin) {
+        count = sl_fuse_with(fuse, space, twin, ops);
+        if (!sl_fuse_can_join(fuse, ops, count)) twin = NULL;
+    }
+    if (gather && space->member_count + 1 < SL_FUSE_MAX_MEMBERS) {
         count = sl_fuse_with(fuse, space, gather, ops);
+        if (twin) add_op(fuse, ops, &count, twin);
         if (ops[0] == gather && sl_fuse_can_join(fuse, ops, count)) first = 1;
     }
-    if (first && (ops[0] = own_gather(fuse, anchor, gather)) != gather && !sl_fuse_can_join(fuse, ops, count)) return;
+    if (first && (ops[0] = own_gather(fuse, anchor, twin, gather)) != gather && !sl_fuse_can_join(fuse, ops, count)) return;
     if (!first) {
         count = sl_fuse_with(fuse, space, NULL, ops);
+        if (twin) add_op(fuse, ops, &count, twin);
         if (count == 1 || !sl_fuse_can_join(fuse, ops, count)) return;       /* was found joinable; rewriting keeps every dependence */
     }
+    if (twin) reason = reason ? sl_arena_printf(fuse->arena, "%s; two products in one pass over the rows", reason) : "two products in one pass over the rows";
     if (first) reason = reason ? sl_arena_printf(fuse->arena, "%s; rows gathered where they are read", reason) : "rows gathered where they are read: no packed copy";
-    sl_fuse_make_group(fuse, ops, count, first, "contraction", 0, reason);
+    int anchor_at = position_of(ops, count, anchor), twin_at = twin ? position_of(ops, count, twin) : -1;
+    sl_op *group = sl_fuse_make_group(fuse, ops, count, anchor_at, "contraction", 0, reason);
+    if (twin) sl_op_set_attr(group, "twin", sl_attr_int(fuse->context, twin_at));
 }
 
 void sl_fuse_contractions(sl_fuse *fuse) {

@@ -64,6 +64,18 @@ static bool assign_roles(tile_kernel *k, contract *c) {
     return sl_attr_data_float(init, 0) == 0;
 }
 
+/* Whether the twin walks the rows and its weights just as the anchor does. */
+static bool is_twin(const contract *c) {
+    int operands = sl_op_operand_count(c->anchor);
+    if (!sl_nest_is_contraction(c->twin, NULL) || sl_op_operand_count(c->twin) != operands || sl_nest_loop_count(c->twin) != c->loop_count || c->batch_count) return false;
+    for (int i = 0; i < c->loop_count; i++)
+        if (sl_nest_bound(c->twin, i) != sl_nest_bound(c->anchor, i) || sl_nest_is_reduced(c->twin, i) != sl_nest_is_reduced(c->anchor, i)) return false;
+    for (int i = 0; i < operands; i++)
+        if (sl_nest_map(c->twin, i) != sl_nest_map(c->anchor, i) || sl_value_type(sl_op_operand(c->twin, i)) != sl_value_type(sl_op_operand(c->anchor, i))) return false;
+    return sl_op_operand(c->twin, c->left) == sl_op_operand(c->anchor, c->left) && sl_nest_result_map(c->twin, 0) == sl_nest_result_map(c->anchor, 0) &&
+           sl_value_type(sl_op_result(c->twin, 0)) == sl_value_type(sl_op_result(c->anchor, 0)) && sl_attr_data_float(sl_nest_init(c->twin, 0), 0) == 0;
+}
+
 static void add_role_set(tile_kernel *k, const contract *c, int count, const int *loops, int *set) {
     sl_expr extents[SL_NEST_MAX_LOOPS];
     *set = -1;
@@ -146,9 +158,10 @@ static bool collect(tile_kernel *k, contract *c) {
     open_space(c, &c->a_space), open_space(c, &c->b_space), open_space(c, &c->c_space);
     tile_collect_value(k, &c->a_space, c->anchor, c->loops, sl_nest_argument(c->anchor, c->left));
     tile_collect_value(k, &c->b_space, c->anchor, c->loops, sl_nest_argument(c->anchor, c->right));
+    if (c->twin) open_space(c, &c->twin_space), tile_collect_value(k, &c->twin_space, c->twin, c->loops, sl_nest_argument(c->twin, c->right));
     for (int i = 0; i < c->group.nest_count; i++) {
         sl_op *nest = c->group.nests[i];
-        if (nest == c->anchor || nest == c->gather) continue;
+        if (nest == c->anchor || nest == c->gather || nest == c->twin) continue;
         if (!same_loops(c, nest)) return false;
         tile_collect(k, &c->c_space, nest, c->loops);
     }
@@ -158,7 +171,7 @@ static bool collect(tile_kernel *k, contract *c) {
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
         tile_collect_write(k, &c->c_space, k->outputs.data[i].tensor, positions);
     }
-    return !c->a_space.failure && !c->b_space.failure && !c->c_space.failure && c->c_space.lane_safe;
+    return !c->a_space.failure && !c->b_space.failure && !c->twin_space.failure && !c->c_space.failure && c->c_space.lane_safe;
 }
 
 static bool collapses(tile_kernel *k, const tile_space *space, const contract *c, int count, const int *loops) {
@@ -204,7 +217,7 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     bool a_direct = is_direct(k, c, &c->a_space, c->left, false);
     if (!c->matrix && contract_can_pack(k, c)) contract_choose_dot(k, c);
-    if (c->picks > 1 && c->a_shift) c->dot = 1, c->a_shift = 0;       /* column sums are those of one weight */
+    if ((c->picks > 1 || c->twin) && c->a_shift) c->dot = 1, c->a_shift = 0;       /* column sums are those of one weight */
     if (c->dot > 1) {
         c->a_plain = a_direct || c->gather;
         c->a_mode = a_direct && contract_dot_direct(k, c) && (c->n_known < 2 * c->width || !rows_collide(k, c, a)) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
@@ -648,6 +661,7 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     if (rows_here > (double)c->block_rows) rows_here = (double)c->block_rows;
     launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) / c->dot / (c->matrix ? 16 : 1) * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
     launch->work = tile_mul(k, tile_mul(k, c->batch_extent, c->m_extent), tile_mul(k, c->n_extent, c->k_extent));
+    if (c->twin) launch->work = tile_mul(k, launch->work, tile_const(k, 2));
 }
 
 static const char *extent_text(tile_kernel *k, int64_t known) { return known < 0 ? "n" : sl_arena_printf(k->arena, "%lld", (long long)known); }
@@ -669,6 +683,11 @@ static sl_tile choose_tile(tile_kernel *k, const contract *c, int64_t n, int bit
     sl_tile tile = sl_cost_choose_tile(k->machine, k->arena, c->m_known, n, c->k_known, bits);
     if (forced->tile_rows) tile.rows = forced->tile_rows;
     if (forced->tile_vectors) tile.column_vectors = forced->tile_vectors;
+    if (c->twin && tile.column_vectors % 2) {      /* as many vectors of either product */
+        tile.column_vectors++;
+        int most = (k->machine->vector_registers - 1 - tile.column_vectors) / tile.column_vectors;
+        if (tile.rows > most && most > 0) tile.rows = most;
+    }
     if (forced->tile_rows || forced->tile_vectors) tile.reason = sl_arena_printf(k->arena, "tile %dx%d asked for", tile.rows, tile.column_vectors * k->lanes);
     return tile;
 }
@@ -681,10 +700,13 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     if (!sl_nest_is_contraction(c->anchor, NULL)) return false;
     tile_kernel *k = tile_kernel_begin(pass, op);
     bool ok = assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS;
-    if (ok && c->group.anchor > 0) {
+    int products = c->group.twin < 0 ? 1 : 2, before = c->group.anchor + (c->group.twin < c->group.anchor ? 1 - products : 0);
+    if (c->group.twin >= 0) c->twin = c->group.nests[c->group.twin];
+    if (ok && before > 0) {
         c->gather = c->group.nests[0];
-        ok = c->group.anchor == 1 && sl_op_operand(c->anchor, c->left) == sl_op_result(c->gather, 0);
+        ok = before == 1 && sl_op_operand(c->anchor, c->left) == sl_op_result(c->gather, 0);
     }
+    if (ok && c->twin) ok = is_twin(c);
     if (ok && !c->gather) move_channel_last(pass, c);
     ok = ok && collect(k, c);
     int bits = ok ? sl_element_bits(c->accumulator) : 0;
@@ -702,21 +724,23 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     k->canonical_count = c->loop_count;
     const sl_kernel_choice *forced = &pass->kernel;
     pack_find_whole(k, cache, c, &c->whole);
-    sl_tile tile = choose_tile(k, c, c->whole.shared ? c->whole.n : c->n_known, bits);
+    if (c->twin) c->whole.shared = false;
+    sl_tile tile = choose_tile(k, c, c->whole.shared ? c->whole.n : c->twin ? 2 * c->n_known : c->n_known, bits);
     if (c->whole.shared && c->whole.first_n % (tile.column_vectors * k->lanes)) {    /* begins inside of a panel */
         c->whole.shared = false;
         tile = choose_tile(k, c, c->n_known, bits);
     }
-    bool matrix = contract_plan_matrix(k, c);
+    bool matrix = !c->twin && contract_plan_matrix(k, c);
     if (matrix) c->whole.shared = false;
     else c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
     if (!matrix && c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
-    c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->width)), c->panels_at_once = 1;
+    c->columns = c->twin ? c->width / 2 : c->width;
+    c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->columns)), c->panels_at_once = 1;
     sl_element weights = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     c->b_element = lane_element(weights) ? weights : c->accumulator;
-    bool windows = weights == c->accumulator && sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))) == weights && contract_can_pack(k, c) && contract_plan_window(k, c);
+    bool windows = weights == c->accumulator && sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))) == weights && !c->twin && contract_can_pack(k, c) && contract_plan_window(k, c);
     if (windows) c->b_mode = CONTRACT_B_CONSTANT;
-    else if (!choose_modes(k, c)) {
+    else if (!choose_modes(k, c) || (c->twin && c->b_mode != CONTRACT_B_CONSTANT)) {
         tile_kernel_drop(k);
         return false;
     }
@@ -731,7 +755,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         used = round_up(panels, most);
         c->panels = tile_const(k, used);
     }
-    c->columns_masked = c->n_known < 0 || used * c->width != c->n_known;
+    c->columns_masked = c->n_known < 0 || used * c->columns != c->n_known;
     k->sets[c->n_set].lane = true;
     k->sets[c->n_set].aligned = sl_expr_const_or(sl_nest_bound(c->anchor, c->n[c->n_count - 1]), 1) % k->lanes == 0;
     c->whole.shared &= !windows && c->b_mode == CONTRACT_B_CONSTANT && c->dot == 1;
@@ -741,7 +765,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         tile_kernel_drop(k);
         return false;
     }
-    const char *shape = sl_arena_printf(k->arena, "contract_%sx%sx%s", extent_text(k, c->m_known), extent_text(k, c->n_known), extent_text(k, c->k_known));
+    const char *shape = sl_arena_printf(k->arena, "contract_%sx%s%sx%s", extent_text(k, c->m_known), c->twin ? "2x" : "", extent_text(k, c->n_known), extent_text(k, c->k_known));
     tile_launch launch = {.name = c->group.nest_count > 1 ? tile_name(k, &c->group, shape) : shape};
     if (windows) contract_emit_window(k, c, &launch);
     else emit_kernel(k, c, &launch);

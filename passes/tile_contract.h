@@ -24,6 +24,7 @@ enum { CONTRACT_FEW = 4 };                   /* up to so many rows the time is t
 typedef struct contract {
     tile_group group;
     sl_op *anchor, *gather;                  /* gather: nest that fetches the rows of A by their numbers, or NULL */
+    sl_op *twin;                             /* second product of the same rows, or NULL: half of each panel's vectors are the anchor's columns, the others the twin's */
     int left, right;                         /* operands of the anchor: A and B */
     sl_element accumulator;
     int loop_count;
@@ -32,13 +33,14 @@ typedef struct contract {
     int batch_count, m_count, n_count, k_count;
     sl_expr batch_extent, m_extent, n_extent, k_extent;
     int64_t m_known, n_known, k_known;       /* -1: unknown until run time */
-    tile_space a_space, b_space, c_space;
+    tile_space a_space, b_space, twin_space, c_space;
     int batch_set, m_set, n_set;             /* -1: none */
     int free_sets;                           /* sets from here on are those of k, changed as needed */
     contract_a a_mode;
     contract_b b_mode;
     bool a_plain;                            /* A could be read in place */
     int rows, column_vectors, width;         /* register tile; width = column_vectors * lanes */
+    int columns;                             /* of n in a panel: width, or half of it with a twin */
     int panels_at_once;                      /* Q: panels in one tile, when rows are few */
     sl_expr panels;                          /* of all of n */
     int few[CONTRACT_FEW + 1];               /* panels at once for so many rows, where the run decides how many there are; 0: no way of its own */
@@ -145,12 +147,15 @@ typedef struct pack_layout {
     int64_t batch_count, n_count, k_count, panels;
     int width, group;
     int64_t k_padded;                        /* zeros up to here, a multiple of the group */
+    int pitch, first;                        /* columns of a packed row and the first one that is written, when panels hold columns of several constants; pitch 0: width */
     sl_element element;                      /* of the result; the source is converted when it differs */
 } pack_layout;
 /* pack_whole.c: whether B is a slice of a constant matrix whose slices overlap, so that packing each by itself would copy (see there). */
 bool pack_find_whole(tile_kernel *k, const tile_cache *cache, const contract *c, pack_whole *whole);
 /* [batch][panel][k_padded / group][width][group], zero beyond n and k; a new constant of rank 1. */
 sl_attr pack_constant(sl_context *context, sl_attr source, const pack_layout *layout);
+/* Two constants in the same panels, their layouts alike but for `first`. */
+sl_attr pack_constants(sl_context *context, const sl_attr *sources, const pack_layout *layouts);
 /* i32 [batch][panels * width]: `factor` times the sum of each column, wrapping. */
 sl_attr pack_column_sums(sl_context *context, sl_attr source, const pack_layout *layout, int64_t factor);
 

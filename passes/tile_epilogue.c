@@ -8,16 +8,23 @@
 bool contract_epilogue_is_heavy(const contract *c) {
     double cost = 0;
     for (int i = 0; i < c->group.nest_count; i++)
-        if (c->group.nests[i] != c->anchor && c->group.nests[i] != c->gather) cost += sl_estimate_body(c->group.nests[i]);
+        if (c->group.nests[i] != c->anchor && c->group.nests[i] != c->gather && c->group.nests[i] != c->twin) cost += sl_estimate_body(c->group.nests[i]);
     return cost > 12;
 }
 
-/* One vector of the result: row base and column base are in place in the sets. */
-static void finish(tile_kernel *k, contract *c, sl_value *sum) {
-    sl_value *result = sl_op_result(c->anchor, 0), *values[TILE_MAX_NESTS];
+static void bind_sum(tile_kernel *k, contract *c, sl_op *product, sl_value *sum) {
+    sl_value *result = sl_op_result(product, 0);
     sl_expr positions[SL_MAX_RANK];
-    tile_result_positions(k, c->anchor, 0, c->loops, positions);
+    tile_result_positions(k, product, 0, c->loops, positions);
     tile_bind(k, result, positions, tile_cast(k, sum, sl_type_element(sl_value_type(result))));
+}
+
+/* One vector of the result, or of both products' results: row base and column base are in place in the sets. */
+static void finish(tile_kernel *k, contract *c, sl_value *sum, sl_value *other) {
+    sl_value *values[TILE_MAX_NESTS];
+    sl_expr positions[SL_MAX_RANK];
+    bind_sum(k, c, c->anchor, sum);
+    if (c->twin) bind_sum(k, c, c->twin, other);
     for (int i = 0; i < c->group.yield_count; i++) {
         sl_value *yield = c->group.yields[i];
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
@@ -31,13 +38,29 @@ static void finish(tile_kernel *k, contract *c, sl_value *sum) {
 }
 
 static void place_columns(tile_kernel *k, contract *c, sl_expr panel, int vector) {
-    sl_expr base = tile_add(k, tile_mul(k, panel, tile_const(k, c->width)), tile_const(k, (int64_t)vector * k->lanes));
+    sl_expr base = tile_add(k, tile_mul(k, panel, tile_const(k, c->columns)), tile_const(k, (int64_t)vector * k->lanes));
     k->mask = c->columns_masked ? tile_mask_first(k, tile_index(k, sl_expr_sub(k->context, c->n_extent, base))) : NULL;
     k->sets[c->n_set].base = tile_add(k, base, tile_lane_expr(k));
 }
 
+/* Vectors of sums that belong to a vector of the result: those of the anchor come first in each panel. */
+typedef struct sum_place { int first, other; } sum_place;
+
+static sum_place place_of_sum(const contract *c, int vector) {
+    int each = c->twin ? c->column_vectors / 2 : c->column_vectors, first = vector / each * c->column_vectors + vector % each;
+    return (sum_place){first, first + each};
+}
+
+static int result_vectors(const contract *c) { return c->column_vectors * c->panels_at_once / (c->twin ? 2 : 1); }
+
+static sl_value *load_sum(tile_kernel *k, const contract *c, sl_expr row, int v) {
+    int64_t vectors = (int64_t)c->column_vectors * c->panels_at_once;
+    sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
+    return tile_load(k, c->c_scratch, at, NULL);
+}
+
 void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr count, sl_expr panel) {
-    int vectors = c->column_vectors * c->panels_at_once, floor = k->floor;
+    int floor = k->floor;
     k->floor = k->depth;                     /* nothing that only the epilogue needs may be alive during the sum */
     k->set_count = c->free_sets;
     sl_expr row = tile_variable(k, tile_for(k, tile_i64(k, 0), tile_index(k, count), tile_i64(k, 1), 0, NULL, NULL));
@@ -47,10 +70,11 @@ void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr
         distance = tile_add(k, tile_mul(k, sl_expr_floordiv(k->context, row, width), tile_const(k, c->rectangle_step)), sl_expr_mod(k->context, row, width));
     }
     if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, distance)));
-    for (int v = 0; v < vectors; v++) {
-        sl_expr at = tile_add(k, tile_mul(k, row, tile_const(k, (int64_t)vectors * k->lanes)), tile_add(k, tile_const(k, (int64_t)v * k->lanes), tile_lane_expr(k)));
+    for (int v = 0; v < result_vectors(c); v++) {
+        sum_place place = place_of_sum(c, v);
         place_columns(k, c, panel, v);
-        finish(k, c, tile_load(k, c->c_scratch, at, NULL));
+        sl_value *sum = load_sum(k, c, row, place.first);
+        finish(k, c, sum, c->twin ? load_sum(k, c, row, place.other) : NULL);
     }
     tile_end(k, 0, NULL, NULL);
     k->mask = NULL;
@@ -107,9 +131,10 @@ void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl
             sl_expr row = tile_add(k, m_base, tile_const(k, c->rectangle_width ? i / c->rectangle_width * c->rectangle_step + i % c->rectangle_width : i));
             /* Rows that divide into several loops get a variable each, so that the divisions are those of a plain number. */
             if (c->m_set >= 0) k->sets[c->m_set].base = c->m_count > 1 ? tile_variable(k, tile_index(k, row)) : row;
-            for (int v = 0; v < vectors; v++) {
+            for (int v = 0; v < result_vectors(c); v++) {
+                sum_place place = place_of_sum(c, v);
                 place_columns(k, c, panel, v);
-                finish(k, c, accumulators[i * vectors + v]);
+                finish(k, c, accumulators[i * vectors + place.first], c->twin ? accumulators[i * vectors + place.other] : NULL);
             }
         }
     }

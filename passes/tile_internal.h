@@ -227,7 +227,7 @@ typedef struct tile_group {
     int yield_count;
     sl_value *yields[TILE_MAX_NESTS];   /* values of nests, one per result of the group */
     const char *kind;
-    int anchor;
+    int anchor, twin;                   /* twin: -1 none */
 } tile_group;
 bool tile_group_read(sl_op *op, tile_group *group);
 sl_op *tile_maker(const sl_value *value);                       /* the nest that makes a value, NULL otherwise */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 bool tile_group_read(sl_op *op, tile_group *group) {
-    *group = (tile_group){.kind = "lone"};
+    *group = (tile_group){.kind = "lone", .twin = -1};
     if (sl_nest_is_generic(op)) {
         group->nests[group->nest_count++] = op;
         if (sl_op_result_count(op) > TILE_MAX_NESTS) return false;
@@ -14,6 +14,7 @@ bool tile_group_read(sl_op *op, tile_group *group) {
     if (sl_op_get_kind(op) != SL_OP_nest_group) return false;
     group->kind = sl_op_string(op, "kind", "pointwise");
     group->anchor = (int)sl_op_int(op, "anchor", 0);
+    group->twin = (int)sl_op_int(op, "twin", -1);
     for (sl_op *inner = sl_block_first(sl_op_body(op, 0)); inner; inner = sl_op_next(inner)) {
         if (sl_op_get_kind(inner) == SL_OP_nest_yield) {
             if (sl_op_operand_count(inner) > TILE_MAX_NESTS) return false;
@@ -28,7 +29,7 @@ bool tile_group_read(sl_op *op, tile_group *group) {
             return false;
         }
     }
-    return group->nest_count > 0 && group->yield_count > 0 && group->anchor >= 0 && group->anchor < group->nest_count;
+    return group->nest_count > 0 && group->yield_count > 0 && group->anchor >= 0 && group->anchor < group->nest_count && group->twin < group->nest_count;
 }
 
 void tile_task_loop(tile_kernel *k, int count, const sl_expr *counts, sl_expr *indices) {
@@ -73,7 +74,7 @@ const char *tile_name(tile_kernel *k, const tile_group *group, const char *prefi
     sl_text_append(&text, "%s", prefix);
     size_t start = text.length;
     for (int i = 0; i < group->nest_count; i++) {
-        if (strncmp(prefix, "contract", 8) == 0 && i == group->anchor) continue;
+        if (strncmp(prefix, "contract", 8) == 0 && (i == group->anchor || i == group->twin)) continue;
         bool reduced = sl_nest_reduced_count(group->nests[i]) > 0;
         for (sl_op *op = sl_block_first(sl_nest_body(group->nests[i])); op; op = sl_op_next(op)) {
             const char *word = sl_op_get_kind(op) == SL_OP_nest_extract ? "take" : word_of(sl_op_get_kind(op));

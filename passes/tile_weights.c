@@ -85,6 +85,21 @@ static int64_t *steps_of(tile_kernel *k, int64_t count, int64_t stride) {
     return steps;
 }
 
+/* The same place in the panels' other half, for the twin's weights. */
+static bool twin_layout(tile_kernel *k, const contract *c, const pack_layout *layout, pack_layout *twin) {
+    contract other = *c;
+    other.anchor = c->twin, other.b_space = c->twin_space;
+    if (!contract_can_pack(k, &other) || other.pick != c->pick || other.picks != c->picks) return false;
+    sl_expr offset = find_pick(k, &other, other.b_space.accesses.data[0].offset);
+    int64_t *batch = offsets_of(k, &other, offset, 0, c->batch, 1, false);
+    if (batch && c->picks > 1) batch = repeat_picks(k, c, 1, batch, sl_type_static_count(sl_value_type(sl_op_operand(c->twin, c->right))) / c->picks);
+    *twin = *layout;
+    twin->first = c->columns, twin->batch = batch;
+    twin->n = offsets_of(k, &other, offset, c->n_count, c->n, c->n_known, true);
+    twin->k = offsets_of(k, &other, offset, c->k_count, c->k, c->k_known, true);
+    return twin->batch && twin->n && twin->k;
+}
+
 bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     sl_value *tensor = sl_op_operand(c->anchor, c->right);
     sl_attr source = sl_value_constant(tensor), packed = NULL;
@@ -95,7 +110,7 @@ bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
     for (int i = 0; i < c->batch_count; i++) c->packed_batch |= sl_expr_uses_loop(offset, c->batch[i]);
     if (c->packed_batch) batches = sl_expr_const_or(c->batch_extent, -1);
     if (batches < 0) return false;
-    pack_layout layout = {.batch_count = batches * c->picks, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->width, .group = c->dot, .element = c->b_element,
+    pack_layout layout = {.batch_count = batches * c->picks, .n_count = c->n_known, .k_count = c->k_known, .panels = panels, .width = c->columns, .pitch = c->width, .group = c->dot, .element = c->b_element,
                           .k_padded = c->dot > 1 ? c->k_padded : c->k_known};
     if (c->whole.shared) {
         static const int64_t origin = 0;
@@ -109,9 +124,15 @@ bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache) {
         layout.k = offsets_of(k, c, offset, c->k_count, c->k, c->k_known, true);
     }
     if (!layout.batch || !layout.n || !layout.k) return false;
+    if (c->twin) {
+        pack_layout layouts[2] = {layout};
+        sl_attr sources[2] = {source, sl_value_constant(sl_op_operand(c->twin, c->right))};
+        if (!twin_layout(k, c, &layout, &layouts[1])) return false;
+        packed = pack_constants(k->context, sources, layouts);
+    }
     uint64_t hash = sl_hash_bytes(layout.n, sizeof(int64_t) * (size_t)layout.n_count, sl_hash_bytes(layout.k, sizeof(int64_t) * (size_t)layout.k_count, (uint64_t)c->width));
     hash = sl_hash_bytes(layout.batch, sizeof(int64_t) * (size_t)layout.batch_count, hash) ^ (uint64_t)(((panels * 64 + c->b_element) * 8 + c->dot) * 64 + layout.k_padded % 64);
-    for (size_t i = 0; i < cache->packed.count && !packed; i++)
+    for (size_t i = 0; i < cache->packed.count && !packed && !c->twin; i++)
         if (cache->packed.data[i].source == source && cache->packed.data[i].layout == hash) packed = cache->packed.data[i].packed;
     if (!packed) {
         packed = pack_constant(k->context, source, &layout);

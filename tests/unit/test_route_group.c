@@ -87,7 +87,7 @@ static void test_bits(form f) {
     route_run run, other;
     route_value values[3];
     run_open(&run, build(&m, f, 1), 1);
-    CHECK_INT(kernels_with(&run, true, "MatMul"), EXPERTS * (f == PLAIN || f == BIAS ? 2 : 3));     /* one launch a layer and branch: no other kernels */
+    CHECK_INT(kernels_with(&run, true, "MatMul"), EXPERTS * (f == LOW_RANK || f == DEEP ? 3 : 2));     /* one launch a layer and branch (gate and up are one): no other kernels */
     for (int load = 0; load < 4; load++) {
         int rows = load == 3 ? 37 : MOST;
         fill(&b, 11 + (uint64_t)load, load == 1 ? 1 : EXPERTS - 1, load == 2);
@@ -132,19 +132,19 @@ static void test_bits(form f) {
 }
 
 /* Every branch's rows, multiply-adds and weight bytes. */
-static void test_counts(void) {
+static void test_counts(form f) {
     static batch b;
     route_model m = {0};
     route_run run;
     route_value values[3];
-    run_open(&run, build(&m, BIAS, 2), 2);
+    run_open(&run, build(&m, f, 2), 2);
     CHECK_INT(sluice_session_branch_count(run.session), EXPERTS);
     for (int i = 0; i < MOST * CHOICES; i++) b.keys[i] = i < 100 ? 0 : i < 101 ? 2 : i < 105 ? 3 : -1, b.w[i] = 1;
     fill_rows(b.x, MOST * WIDTH, 3);
     values_of(values, &b, 0, MOST);
     check_same(&run, values, 3);
     static const int64_t rows[EXPERTS] = {100, 0, 1, 4, 0, 0};
-    int64_t each = 2 * WIDTH * HIDDEN, bytes = 4 * (2 * WIDTH * HIDDEN + HIDDEN);
+    int64_t matrices = f == GATED ? 3 : 2, each = matrices * WIDTH * HIDDEN, bytes = 4 * (matrices * WIDTH * HIDDEN + HIDDEN);
     for (int e = 0; e < EXPERTS; e++) {
         sluice_branch_counter counter = branch(&run, e);
         CHECK_INT(counter.index, e);
@@ -357,7 +357,8 @@ int main(void) {
     test_bits(GATED);
     test_bits(LOW_RANK);
     test_bits(DEEP);
-    test_counts();
+    test_counts(BIAS);
+    test_counts(GATED);
     test_what_is_grouped();
     test_nested();
     test_loop();

@@ -25,6 +25,11 @@ core.func @main(%x: tensor<B x 4 x f32>, %s: tensor<f32>) {
   %4 = nest.group {anchor = 0, kind = "pointwise"} : () -> tensor<B x 4 x f32> ({
     nest.yield(%x) : (tensor<B x 4 x f32>)
   })
+// CHECK: :[[@LINE+2]]:3: error: nest.group: the anchor is 0, but there are 0 nests
+// CHECK: :[[@LINE+1]]:3: error: nest.group: the twin is 0; expected one of 0 nests other than the anchor
+  %6 = nest.group {anchor = 0, kind = "contraction", twin = 0} : () -> tensor<B x 4 x f32> ({
+    nest.yield(%x) : (tensor<B x 4 x f32>)
+  })
 // CHECK: :[[@LINE+1]]:3: error: nest.group: `kind` is "pile", expected one of: pointwise rows contraction
   %5 = nest.group {anchor = 0, kind = "pile"} : () -> tensor<f32> ({
 // CHECK: :[[@LINE+2]]:5: error: arith.neg can't stand in a nest.group

@@ -94,3 +94,35 @@ core.func @upsample(%x: tensor<16 x 4 x f32>, %w: tensor<4 x 8 x 2 x f32>, %bias
   %r = arith.add(%p, %b) : (tensor<32 x 8 x f32>, tensor<32 x 8 x f32>) -> tensor<32 x 8 x f32>
   core.return(%r) : (tensor<32 x 8 x f32>)
 }
+
+// Gate and up of a gated layer: the product that only the other's epilogue reads goes through the same rows with it.
+// CHECK-LABEL: @gated
+// CHECK: nest.group {anchor = 1, kind = "contraction", reason = "{{.*}}two products in one pass over the rows", twin = 0}
+// CHECK: %[[U:.*]] = nest.generic(%x, %{{.*}})
+// CHECK: %[[G:.*]] = nest.generic(%x, %{{.*}})
+// CHECK: arith.tanh
+core.func @gated(%x: tensor<M x 2 x f32>) -> (tensor<M x 4 x f32>) {
+  %up = core.constant {value = data<tensor<2 x 4 x f32>>[0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]} : () -> tensor<2 x 4 x f32>
+  %gate = core.constant {value = data<tensor<2 x 4 x f32>>[8.5, 9.5, 10.5, 11.5, 12.5, 13.5, 14.5, 15.5]} : () -> tensor<2 x 4 x f32>
+  %u = tensor.contract(%x, %up) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x 2 x f32>, tensor<2 x 4 x f32>) -> tensor<M x 4 x f32>
+  %g = tensor.contract(%x, %gate) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x 2 x f32>, tensor<2 x 4 x f32>) -> tensor<M x 4 x f32>
+  %t = arith.tanh(%u) : (tensor<M x 4 x f32>) -> tensor<M x 4 x f32>
+  %r = arith.mul(%t, %g) : (tensor<M x 4 x f32>, tensor<M x 4 x f32>) -> tensor<M x 4 x f32>
+  core.return(%r) : (tensor<M x 4 x f32>)
+}
+
+// Not when somebody else reads it, nor when the rows are others.
+// CHECK-LABEL: @not_gated
+// CHECK-NOT: twin
+// CHECK: core.return
+core.func @not_gated(%x: tensor<M x 2 x f32>, %z: tensor<M x 2 x f32>) -> (tensor<M x 4 x f32>, tensor<M x 4 x f32>, tensor<M x 4 x f32>) {
+  %up = core.constant {value = data<tensor<2 x 4 x f32>>[0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]} : () -> tensor<2 x 4 x f32>
+  %gate = core.constant {value = data<tensor<2 x 4 x f32>>[8.5, 9.5, 10.5, 11.5, 12.5, 13.5, 14.5, 15.5]} : () -> tensor<2 x 4 x f32>
+  %u = tensor.contract(%x, %up) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x 2 x f32>, tensor<2 x 4 x f32>) -> tensor<M x 4 x f32>
+  %g = tensor.contract(%x, %gate) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x 2 x f32>, tensor<2 x 4 x f32>) -> tensor<M x 4 x f32>
+  %v = tensor.contract(%z, %up) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x 2 x f32>, tensor<2 x 4 x f32>) -> tensor<M x 4 x f32>
+  %h = tensor.contract(%x, %gate) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x 2 x f32>, tensor<2 x 4 x f32>) -> tensor<M x 4 x f32>
+  %r = arith.mul(%u, %g) : (tensor<M x 4 x f32>, tensor<M x 4 x f32>) -> tensor<M x 4 x f32>
+  %s = arith.mul(%v, %h) : (tensor<M x 4 x f32>, tensor<M x 4 x f32>) -> tensor<M x 4 x f32>
+  core.return(%r, %u, %s) : (tensor<M x 4 x f32>, tensor<M x 4 x f32>, tensor<M x 4 x f32>)
+}
