@@ -5,10 +5,11 @@
  *     select    = bodies on all rows and the choice, in one pass
  *     whole     = one body on all rows
  * packed(s) grows with s, so there is one threshold. It is found by halving; a schedule that no expected share asks for is not kept. A whole batch is worth a test of its own when
- * what it saves, times how often it happens, is more than 3 %. */
+ * what it saves, times how often it happens, is more than 3 %.
+ * Bodies with products are a lot of code and work, so that select is kept beside packing only where a profile has seen shares that ask for it, and it saves more than 3 % there. */
 #include "sluice/route_cost.h"
 
-static const double sort_us_per_row = 0.004, least_gain = 0.03;
+static const double sort_us_per_row = 0.004, least_gain = 0.03, product_efficiency = 0.85;
 
 static double merge_us(const sl_machine *machine, int threads, const sl_route_work *work) {
     sl_work merge;
@@ -27,6 +28,7 @@ static double bodies_us(const sl_machine *machine, int threads, const sl_route_w
     bodies.working_set = bodies.read_bytes;
     bodies.parallel_tasks = work->rows * share;
     bodies.launches = launches;
+    if (!work->light) bodies.vector_efficiency = product_efficiency;
     return sl_cost_predict(machine, threads, &bodies);
 }
 
@@ -40,6 +42,7 @@ static double select_us(const sl_machine *machine, int threads, const sl_route_w
     /* Values of several branches meet in registers: rows come in once, results go out once. */
     double bytes = work->packed_bytes / (work->branches > 0 ? work->branches : 1);
     select.flops = work->rows * work->row_flops;
+    if (!work->light) select.vector_efficiency = product_efficiency;
     select.read_bytes = work->rows * (bytes + 8);
     select.working_set = select.read_bytes;
     select.parallel_tasks = work->rows;
@@ -73,6 +76,13 @@ sl_route_choice sl_cost_choose_route(const sl_machine *machine, int threads, sl_
             how = sl_arena_printf(arena, "packed below %.2f of the work, select from there on: %.2f us packed against %.2f us", choice.threshold, packed, select);
         else
             how = sl_arena_printf(arena, "packed: %.2f us against %.2f us with the bodies on all rows", packed, select);
+    } else if (work->any_row && work->profiled) {
+        double threshold = find_threshold(machine, threads, work, select), most = work->most < 1 ? work->most : 1, highest = packed_us(machine, threads, work, most);
+        choice.select = threshold < work->most && highest - select > least_gain * highest;
+        if (choice.select) choice.threshold = threshold, choice.packed = threshold > work->least;
+        if (!choice.packed) how = sl_arena_printf(arena, "select: the bodies on all rows, %.2f us against %.2f us packed", select, packed);
+        else if (choice.select) how = sl_arena_printf(arena, "packed below %.2f of the work, select from there on: %.2f us packed against %.2f us", threshold, packed, select);
+        else how = sl_arena_printf(arena, "packed: %.2f us against %.2f us with the bodies on all rows", packed, select);
     } else {
         how = sl_arena_printf(arena, "packed: %.2f us, bodies with products or more run on rows that need them only", packed);
     }

@@ -1,19 +1,21 @@
 /* split_choice.c: which way a switch is computed: bodies on packed rows, all bodies on all rows with a choice by row, one body in place when all rows go one way.
  *
  * The cost model decides which of these the program holds (sl_cost_choose_route); with more than one, the counts of the run pick. All give the same bits, since a row's bits do not
- * depend on the rows beside it: so a wrong expectation costs time only. What may be run on rows that don't need it is elementwise work alone: no products, nothing that can fail.
+ * depend on the rows beside it: so a wrong expectation costs time only. What may be run on rows that don't need it works on each row by itself and can't fail; with products in it, it is where a profile
+ * has seen that nearly all rows need it.
  *
  *     if all rows go to branch b:             its body on the rows as they are           (light bodies; others: their results as they lie packed, for packing kept the order)
  *     else if share of the work >= threshold: select(key == 0, body 0, select(key == 1, body 1, ...)) on all rows
  *     else:                                   dispatch and merge
  *
  * The share is counted in integers: sum of rows of a branch times its weight, against threshold times rows times the sum of all weights. */
+#include "recover.h"
 #include "split_branches.h"
 #include "sluice/route_cost.h"
 
 #include <string.h>
 
-enum { GUESSED_ROWS = 128, MOST_WHOLE = 2, MOST_SELECTED = 16, WEIGHT_UNITS = 1000 };
+enum { GUESSED_ROWS = 128, MOST_WHOLE = 2, MOST_SELECTED = 16, MOST_SELECTED_PRODUCTS = 4, MOST_BODY = 256, WEIGHT_UNITS = 1000 };
 
 typedef struct chooser {
     sl_splitter *s;
@@ -77,6 +79,57 @@ static bool is_light(const sl_block *body) {
     return true;
 }
 
+/* ---- bodies that may run on any row ---- */
+
+/* How a value of a body depends on its rows: not at all, or along the axis that its readers need. */
+typedef struct row_value { const sl_value *value; bool depends; int axis; } row_value;
+typedef struct row_values { row_value data[MOST_BODY]; int count; } row_values;
+
+static row_value *find_row_value(row_values *values, const sl_value *value) {
+    for (int i = 0; i < values->count; i++)
+        if (values->data[i].value == value) return &values->data[i];
+    return NULL;
+}
+
+/* Element i of `value` along the axis is needed for row i. */
+static bool demand(row_values *values, const sl_value *value, int axis) {
+    row_value *known = find_row_value(values, value);
+    if (axis == SL_AXIS_MIXED) return false;
+    if (axis == SL_AXIS_WHOLE) return !known || !known->depends;      /* all of it for each row: it must be no matter of rows */
+    if (!known || (known->axis >= 0 && known->axis != axis)) return false;
+    known->axis = axis;
+    return true;
+}
+
+/* Whether the body computes each row from that row alone, by ops that can't fail: then it may be run on rows whose results nobody wants. */
+static bool works_on_any_row(sl_arena *scratch, const sl_block *body) {
+    row_values *values = SL_NEW(scratch, row_values);
+    sl_op *yield = sl_block_terminator(body);
+    for (int i = 0; i < sl_block_argument_count(body); i++) {
+        if (values->count == MOST_BODY) return false;
+        values->data[values->count++] = (row_value){sl_block_argument(body, i), true, 0};
+    }
+    for (sl_op *op = sl_block_first(body); op != yield; op = sl_op_next(op)) {
+        bool depends = false;
+        if (values->count == MOST_BODY || sl_op_result_count(op) != 1 || sl_op_region_count(op) || !sl_op_has_trait(op, SL_TRAIT_PURE)) return false;
+        for (int i = 0; i < sl_op_operand_count(op); i++) {
+            row_value *from = find_row_value(values, sl_op_operand(op, i));
+            depends |= from && from->depends;
+        }
+        values->data[values->count++] = (row_value){sl_op_result(op, 0), depends, -1};
+    }
+    for (int i = 0; i < sl_op_operand_count(yield); i++)
+        if (!demand(values, sl_op_operand(yield, i), 0)) return false;
+    for (int v = values->count - 1; v >= sl_block_argument_count(body); v--) {
+        const row_value *value = &values->data[v];
+        const sl_op *op = sl_value_op(value->value);
+        if (value->axis < 0 && value->depends) return false;        /* read by nobody, or in a way that is not known */
+        for (int i = 0; value->axis >= 0 && i < sl_op_operand_count(op); i++)
+            if (!demand(values, sl_op_operand(op, i), sl_recover_axis(op, i, value->axis))) return false;
+    }
+    return true;
+}
+
 static bool has_rows(const sl_plan *plan, sl_type type) { return sl_type_is_ranked(type) && sl_type_rank(type) > 0 && sl_type_dim(type, 0) == plan->rows; }
 
 /* Whether everything that the bodies read and give has its rows written as those of the keys are. */
@@ -105,6 +158,7 @@ static void describe_work(chooser *ch) {
     sl_route_work *work = &ch->work;
     int64_t rows = sl_expr_const_or(ch->plan->rows, -1), runs = 0;
     *work = (sl_route_work){.rows = rows < 0 ? GUESSED_ROWS : (double)rows, .branches = ch->computed, .light = ch->computed <= MOST_SELECTED && same_rows(ch), .most = 1};
+    work->any_row = ch->computed <= MOST_SELECTED_PRODUCTS && same_rows(ch);
     ch->weights = SL_NEW_ARRAY(scratch, double, (size_t)ch->computed + 1);
     for (int i = 0; i < sl_op_result_count(ch->op); i++) work->result_bytes += row_bytes(sl_value_type(sl_op_result(ch->op, i)));
     bool known = true;
@@ -116,6 +170,7 @@ static void describe_work(chooser *ch) {
             if (sl_value_has_uses(sl_block_argument(body, i))) work->packed_bytes += row_bytes(sl_value_type(sl_block_argument(body, i)));
         work->packed_bytes += work->result_bytes;
         work->light &= is_light(body);
+        work->any_row = work->any_row && (work->light || works_on_any_row(scratch, body));
         if (ch->weights[g] < 1) ch->weights[g] = 1;
         work->row_flops += ch->weights[g];
         const sl_profile_branch *seen = find_profile(ch, ch->branches[g]);
@@ -129,6 +184,7 @@ static void describe_work(chooser *ch) {
         }
         needed += rate * ch->weights[g];
     }
+    work->any_row |= work->light;
     work->share = needed / work->row_flops;
     work->whole = 0.1;     /* rows of one batch tend to be alike */
     if (rows >= 0 && rows <= 2) work->whole = rows < 2 ? 1 : 0.5;
@@ -136,6 +192,7 @@ static void describe_work(chooser *ch) {
     if (known && ch->computed) {
         work->least = least / work->row_flops, work->most = most / work->row_flops, work->whole = never_whole > 0 ? 1 - never_whole : 1;
         if (work->most < 1) work->most += 1e-9;
+        work->profiled = true;
         work->source = sl_arena_printf(scratch, "profile of %lld runs, %.2f to %.2f", (long long)runs, work->least, work->most);
     }
 }

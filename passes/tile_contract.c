@@ -739,7 +739,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     sl_element weights = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     c->b_element = lane_element(weights) ? weights : c->accumulator;
     bool windows = weights == c->accumulator && sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))) == weights && !c->twin && contract_can_pack(k, c) && contract_plan_window(k, c);
-    if (windows) c->b_mode = CONTRACT_B_CONSTANT;
+    if (windows) c->b_mode = CONTRACT_B_CONSTANT, c->columns = c->width;
     else if (!choose_modes(k, c) || (c->twin && c->b_mode != CONTRACT_B_CONSTANT)) {
         tile_kernel_drop(k);
         return false;

@@ -62,6 +62,26 @@ static void test_counts_pick(void) {
     model_free(&m);
 }
 
+/* Compiles anew for what the profile saw, and ends it. */
+static void reopen(route_run *run, const char *text, sluice_profile *profile) {
+    CHECK_INT(sluice_profile_write(profile, "schedules-profile.json"), SLUICE_OK);
+    CHECK_INT(sluice_profile_write(profile, "/nowhere/profile.json"), SLUICE_NOT_FOUND);
+    sluice_profile_destroy(profile);
+    sluice_program *program;
+    sluice_session_destroy(run->session);
+    sluice_program_destroy(run->program);
+    run->session = NULL, run->program = NULL;
+    sluice_compile_options options;
+    sluice_compile_options_init(&options);
+    options.profile = "schedules-profile.json";
+    CHECK_INT(sluice_compile_memory(run->context, "model.json", text, strlen(text), &options, &program), SLUICE_OK);
+    sluice_session_options session;
+    sluice_session_options_init(&session);
+    session.counters = 1;
+    CHECK_INT(sluice_session_create(program, &session, &run->session), SLUICE_OK);
+    run->program = program;
+}
+
 /* Compiled for what a profile of runs with so many rows says; the output of a run with others. */
 static void check_profile(const char *text, int seen, int ones, bool packed, float *x, const void *want) {
     int64_t keys[ROWS];
@@ -74,22 +94,7 @@ static void check_profile(const char *text, int seen, int ones, bool packed, flo
         run_keys(&run, keys, x, ROWS);
         CHECK_INT(sluice_profile_record(profile, run.session), SLUICE_OK);
     }
-    CHECK_INT(sluice_profile_write(profile, "schedules-profile.json"), SLUICE_OK);
-    CHECK_INT(sluice_profile_write(profile, "/nowhere/profile.json"), SLUICE_NOT_FOUND);
-    sluice_profile_destroy(profile);
-    sluice_program *program;
-    sluice_session_destroy(run.session);
-    sluice_program_destroy(run.program);
-    run.session = NULL, run.program = NULL;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    options.profile = "schedules-profile.json";
-    CHECK_INT(sluice_compile_memory(run.context, "model.json", text, strlen(text), &options, &program), SLUICE_OK);
-    sluice_session_options session;
-    sluice_session_options_init(&session);
-    session.counters = 1;
-    CHECK_INT(sluice_session_create(program, &session, &run.session), SLUICE_OK);
-    run.program = program;
+    reopen(&run, text, profile);
     spread_keys(keys, ones);
     run_keys(&run, keys, x, ROWS);
     check_counts(&run, ones, packed);
@@ -167,9 +172,65 @@ static void test_whole_batches(void) {
     model_free(&m);
 }
 
+/* A body with products on rows with key 1, the others stay. `mixes`: its rows are no longer on their own. */
+static const char *product_model(route_model *m, bool mixes) {
+    add_input(m, "key", "i64", "'rows'"), add_input(m, "x", "f32", "'rows', 32"), add_weight(m, "w", WIDTH, WIDTH, 1);
+    open_route(&m->nodes, "block", "'key', 'x'", "y");
+    open_body(&m->nodes, "{'name': 'r'}"), close_body(&m->nodes, "'r'");
+    open_body(&m->nodes, "{'name': 'r'}");
+    put_node(&m->nodes, "MatMul", "'r', 'w'", "'o'", NULL);
+    put_node(&m->nodes, mixes ? "Softmax" : "Relu", "'o'", "'p'", mixes ? "'axis': 0" : NULL);
+    close_body(&m->nodes, "'p'");
+    close_route(&m->nodes, NULL);
+    return model_text(m, "'y'");
+}
+
+/* Products on all rows: only where a profile has seen that nearly all rows need them, where each row is on its own, and in runs whose counts say so, too. */
+static void check_products(bool mixes, const int *seen, int runs, int ones, int64_t rows_multiplied) {
+    route_model m = {0};
+    route_run run;
+    int64_t keys[ROWS];
+    float x[ROWS * WIDTH], want[ROWS * WIDTH];
+    sluice_profile *profile;
+    fill_rows(x, ROWS * WIDTH, 6);
+    const char *text = product_model(&m, mixes);
+    route_value values[] = {{"key", 'i', 1, {ROWS}, keys}, {"x", 'f', 2, {ROWS, WIDTH}, x}};
+    run_open(&run, text, 1);
+    CHECK_INT(sluice_profile_create(run.context, &profile), SLUICE_OK);
+    for (int i = 0; i < runs; i++) {
+        spread_keys(keys, seen[i]);
+        check_run(&run, values, 2);
+        CHECK_INT(products(&run, false), seen[i] * WIDTH * WIDTH);      /* without a profile never on other rows */
+        CHECK_INT(sluice_profile_record(profile, run.session), SLUICE_OK);
+    }
+    spread_keys(keys, ones);
+    check_run(&run, values, 2);
+    memcpy(want, run.output.data, sizeof want);
+    reopen(&run, text, profile);
+    check_run(&run, values, 2);
+    CHECK_INT(branch(&run, 0).rows, ones);
+    CHECK_INT(branch(&run, 0).dense_rows, ROWS);
+    CHECK_INT(products(&run, false), rows_multiplied * WIDTH * WIDTH);
+    CHECK_INT(products(&run, true), ROWS * WIDTH * WIDTH);
+    CHECK(memcmp(run.output.data, want, sizeof want) == 0);
+    run_close(&run);
+    model_free(&m);
+}
+
+static void test_products(void) {
+    static const int high[] = {62, 63, 62}, mixed[] = {4, 63, 62}, low[] = {4, 9, 7};
+    check_products(false, high, 3, 62, ROWS);
+    check_products(false, high, 3, 4, ROWS);          /* packing was never asked for */
+    check_products(false, mixed, 3, 62, ROWS);
+    check_products(false, mixed, 3, 4, 4);
+    check_products(false, low, 3, 62, 62);
+    check_products(true, high, 3, 62, 62);
+}
+
 int main(void) {
     test_counts_pick();
     test_profiles();
     test_whole_batches();
+    test_products();
     return check_result();
 }

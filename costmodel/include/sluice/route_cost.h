@@ -10,7 +10,9 @@ typedef struct sl_route_work {
     double row_flops;          /* of one row in all those branches together */
     double packed_bytes;       /* read and written by the bodies for one row that goes to all of them */
     double result_bytes;       /* of one row of the results */
-    bool light;                /* the bodies hold elementwise work only: they may run on rows that don't need them */
+    bool light;                /* the bodies hold elementwise work only */
+    bool any_row;              /* the bodies may run on rows that don't need them: each row by itself, nothing that can fail; true for light ones */
+    bool profiled;             /* share, least and most were seen, not guessed */
     double share;              /* expected part of the work that is needed, 0..1 */
     double least, most;        /* what the share was and will be between; 0 and 1 when nothing is known */
     double whole;              /* how often all rows go one way, 0..1 */
@@ -24,7 +26,7 @@ typedef struct sl_route_choice {
     const char *reason;
 } sl_route_choice;
 
-/* The schedules to keep and why. Select is for light bodies only: products are never computed for rows that don't need them. */
+/* The schedules to keep and why. Products are computed for rows that don't need them only where a profile has seen so large a share of rows that need them that packing and merging cost more. */
 sl_route_choice sl_cost_choose_route(const sl_machine *machine, int threads, sl_arena *arena, const sl_route_work *work);
 
 #endif
