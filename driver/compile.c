@@ -248,6 +248,7 @@ sl_status sl_compilation_lower(sl_compilation *compilation) {
     SL_TRY(sl_compilation_precision(compilation, &pipeline));
     pipeline.print_decisions = options->print_decisions;
     SL_TRY(sl_kernel_choice_parse(options->kernel, &pipeline.kernel));
+    SL_TRY(sl_kernel_choice_check(&pipeline.kernel, pipeline.machine));
     pipeline.memory_budget = options->memory_budget;
     pipeline.print = options->print;
     pipeline.print_self = options->print_self;

@@ -59,3 +59,11 @@ sl_status sl_kernel_choice_parse(const char *text, sl_kernel_choice *choice) {
     }
     return NULL;
 }
+
+sl_status sl_kernel_choice_check(const sl_kernel_choice *choice, const sl_machine *machine) {
+    if (choice->dot == SL_DOT_PAIRS && !machine->int8_pairs && !machine->bf16_pairs)
+        return SL_ERROR(SL_INVALID_ARGUMENT, "kernel choice 'dot=pairs': the target has no instruction that sums pairs of products (x86-64 has, for bytes; AVX512-BF16 for bf16)");
+    if (choice->dot == SL_DOT_QUADS && !machine->int8_dot)
+        return SL_ERROR(SL_INVALID_ARGUMENT, "kernel choice 'dot=quads': the target has no instruction that sums four products of bytes (AVX512-VNNI, AVX-VNNI, Arm's dotprod)");
+    return NULL;
+}

@@ -220,8 +220,9 @@ static bool choose_modes(tile_kernel *k, contract *c) {
     if ((c->picks > 1 || c->twin) && c->a_shift) c->dot = 1, c->a_shift = 0;       /* column sums are those of one weight */
     if (c->dot > 1) {
         c->a_plain = a_direct || c->gather;
-        c->a_mode = a_direct && contract_dot_direct(k, c) && (c->n_known < 2 * c->width || !rows_collide(k, c, a)) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
-        if (c->matrix) c->a_mode = a_direct && contract_matrix_direct(k, c) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
+        const int want = k->pass->kernel.a;
+        bool direct = a_direct && (c->matrix ? contract_matrix_direct(k, c) : contract_dot_direct(k, c)), packs = want == SL_LEFT_PACKED || (!c->matrix && c->n_known >= 2 * c->width && rows_collide(k, c, a));
+        c->a_mode = direct && (!packs || want == SL_LEFT_DIRECT) ? CONTRACT_A_DIRECT : CONTRACT_A_PACKED;
         c->a_element = c->a_narrow, c->b_element = b, c->b_mode = CONTRACT_B_CONSTANT;
         if (c->matrix || c->a_mode == CONTRACT_A_DIRECT || c->k_padded * sl_element_bits(c->a_narrow) / 8 * c->rows <= (1 << 20)) return true;
         c->dot = 1, c->a_shift = 0;
@@ -292,7 +293,7 @@ static void choose_blocks(tile_kernel *k, contract *c) {
         int64_t pieces = (panel_bytes + part - 1) / part;
         c->k_block = round_up((c->k_known + pieces - 1) / pieces, 4);
     }
-    if (!c->matrix && k->pass->kernel.k_block && c->k_known > 0) c->k_block = k->pass->kernel.k_block;
+    if (!c->matrix && k->pass->kernel.k_block && c->k_known > 0) c->k_block = round_up(k->pass->kernel.k_block, c->dot);
     if (c->k_block) row_bytes = c->k_block * bytes;
     int64_t limit = c->a_mode == CONTRACT_A_PACKED && !c->k_block ? k->machine->l2_bytes * 3 / 8 : k->machine->l2_bytes / 2;
     if (limit < (64 << 10)) limit = 64 << 10;
@@ -777,6 +778,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     else if (c->packed) launch.bytes = sl_type_count(k->context, sl_value_type(c->packed)), launch.bytes = tile_mul(k, launch.bytes, tile_const(k, sl_element_bits(c->b_element) / 8)), launch.bytes = sl_expr_floordiv(k->context, launch.bytes, tile_const(k, c->picks));
     else launch.bytes = bytes_in_place(k, c);
     if (c->dot > 1) c->tile_reason = sl_arena_printf(k->arena, "%s, sums of %d products of %s and %s", c->tile_reason, c->dot, sl_element_name(c->a_narrow), sl_element_name(c->b_element));
+    else if (sl_element_bits(weights) < bits) c->tile_reason = sl_arena_printf(k->arena, "%s, factors widened", c->tile_reason);
     if (windows) launch.reason = sl_arena_printf(k->arena, "contraction: %s%s", contract_window_reason(k, c), c->heavy ? ", epilogue by rows of the tile" : "");
     else launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task%s, %s, %s%s", c->tile_reason, c->panels_at_once,
                                     (long long)c->block_rows, (long long)c->panels_per_task, c->rows_stream ? " (all: the weights stay in L2)" : "", a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");

@@ -14,13 +14,15 @@ void contract_choose_dot(tile_kernel *k, contract *c) {
     const sl_machine *machine = k->machine;
     sl_element a = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))), b = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     bool bytes = (a == SL_ELEMENT_i8 || a == SL_ELEMENT_u8) && (b == SL_ELEMENT_i8 || b == SL_ELEMENT_u8) && c->accumulator == SL_ELEMENT_i32;
+    int forced = k->pass->kernel.dot;
+    bool pairs = forced != SL_DOT_OFF && forced != SL_DOT_QUADS, quads = forced != SL_DOT_OFF && forced != SL_DOT_PAIRS;
     c->dot = 1, c->a_shift = 0;
-    if (a == SL_ELEMENT_bf16 && b == SL_ELEMENT_bf16 && c->accumulator == SL_ELEMENT_f32 && machine->bf16_dot) {
+    if (a == SL_ELEMENT_bf16 && b == SL_ELEMENT_bf16 && c->accumulator == SL_ELEMENT_f32 && pairs && (forced ? machine->bf16_pairs : machine->bf16_dot)) {
         c->dot = 2, c->a_narrow = a;
-    } else if (bytes && b == SL_ELEMENT_i8 && machine->int8_dot) {
+    } else if (bytes && b == SL_ELEMENT_i8 && quads && machine->int8_dot) {
         c->dot = 4, c->a_narrow = machine->int8_left_unsigned ? SL_ELEMENT_u8 : SL_ELEMENT_i8;
         c->a_shift = a == c->a_narrow ? 0 : machine->int8_left_unsigned ? 128 : -128;
-    } else if (bytes && machine->int8_pairs) {
+    } else if (bytes && pairs && machine->int8_pairs) {
         c->dot = 2, c->a_narrow = SL_ELEMENT_i16;
     }
     c->k_padded = (c->k_known + c->dot - 1) / c->dot * c->dot;

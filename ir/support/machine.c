@@ -48,7 +48,8 @@ static void fill_vectors(sl_machine *machine, sl_arch arch, uint64_t features, b
         machine->int8_left_unsigned = true;
         machine->int8_pairs = true;
         const sl_cpu *tuned = sl_cpu_find(machine->tune, strlen(machine->tune));
-        machine->bf16_dot = avx512 && has(features, SL_FEATURE_avx512bf16) && !(tuned && tuned->slow_bf16);
+        machine->bf16_pairs = avx512 && has(features, SL_FEATURE_avx512bf16);
+        machine->bf16_dot = machine->bf16_pairs && !(tuned && tuned->slow_bf16);
         machine->amx_bf16 = avx512 && has(features, SL_FEATURE_amx_bf16);
         machine->amx_int8 = avx512 && has(features, SL_FEATURE_amx_int8);
         double flops_per_cycle = machine->fma ? (avx512 && wide_pipes ? 64 : 32) : machine->vector_bits == 256 ? 16 : 8;

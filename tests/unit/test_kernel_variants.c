@@ -4,46 +4,7 @@
  * aligned to an element only; some are views with strides; and all is done again with NaN, infinities, denormals, -0 and huge numbers among the elements. Sums of products are
  * promised bit by bit (docs/architecture.md), so there the tolerance is none, and variants agree by agreeing with the evaluator; without FMA they must agree with each other.
  * Each variant must also be seen in the kernels' reasons: a flag that forces nothing would make a test that tests nothing. */
-#include "check.h"
-#include "sluice/codegen.h"
-#include "sluice/kernel_choice.h"
-#include "sluice/sluice_compiler.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { MOST_INPUTS = 4, MOST_OUTPUTS = 256, MOST_RUNS = 320 };
-
-typedef struct target { const char *name; int lanes; bool fma; } target;
-typedef struct variant { const char *kernel, *says; int rows, vectors; } variant;   /* says: in the reason of some kernel; rows x vectors: the tile to sweep over */
-
-/* A module in text, the sizes that it is run with, and what the evaluator makes of them. */
-typedef struct subject {
-    const char *name, *text;
-    double tolerance;
-    int inputs, outputs, runs;
-    struct { int64_t dims[MOST_INPUTS][4]; int ranks[MOST_INPUTS]; bool special; sl_tensor *in[MOST_INPUTS]; sl_tensor **want; } run[MOST_RUNS];
-} subject;
-
-typedef struct world { sl_allocator allocator; sl_arena *arena; sl_context *context; sl_diag_sink sink; sluice_context *host; int compiled; } world;
-
-static void report(void *self, const sl_diag *diag) {
-    world *w = self;
-    sl_text text;
-    sl_text_init(&text, w->arena);
-    sl_diag_render(&text, diag);
-    fputs(text.data, stderr);
-}
-
-/* ---- subjects ---- */
-
-static double random_number(void) { return (float)(rand() / (double)RAND_MAX * 2 - 1); }
-
-static void fill(sl_tensor *x, bool special) {
-    static const double odd[] = {NAN, INFINITY, -INFINITY, 1e-40, -1e-42, -0.0, 3e38, -3e38};
-    for (int64_t i = 0, n = sl_tensor_count(x); i < n; i++) sl_element_store_float(x->element, x->data, i, special && rand() % 23 == 0 ? odd[rand() % 8] : random_number());
-}
+#include "kernel_variants.h"
 
 static void constant(sl_text *text, const char *name, int64_t rows, int64_t columns) {
     sl_text_append(text, "  %%%s = core.constant {value = data<tensor<%lld x %lld x f32>>[", name, (long long)rows, (long long)columns);
@@ -51,51 +12,14 @@ static void constant(sl_text *text, const char *name, int64_t rows, int64_t colu
     sl_text_append(text, "]} : () -> tensor<%lld x %lld x f32>\n", (long long)rows, (long long)columns);
 }
 
-static subject *new_subject(world *w, const char *name, const char *text, int inputs, double tolerance) {
-    subject *s = SL_NEW(w->arena, subject);
-    s->name = name, s->text = text, s->inputs = inputs, s->tolerance = tolerance;
-    return s;
-}
-
-/* One more run: `dims` in order, ranks many for each input. */
-static void add_run(subject *s, bool special, int rank_a, int rank_b, int rank_c, const int64_t *dims) {
-    if (s->runs == MOST_RUNS) abort();
-    const int ranks[3] = {rank_a, rank_b, rank_c};
-    for (int i = 0, at = 0; i < s->inputs; i++)
-        for (int d = 0; d < ranks[i]; d++) s->run[s->runs].ranks[i] = ranks[i], s->run[s->runs].dims[i][d] = dims[at++];
-    s->run[s->runs++].special = special;
-}
-#define RUN(s, special, a, b, c, ...) add_run(s, special, a, b, c, (const int64_t[]){__VA_ARGS__})
-
-static void evaluate(world *w, subject *s) {
-    sl_module *module = NULL;
-    sl_status status = sl_module_parse(w->context, s->name, s->text, strlen(s->text), &module);
-    if (!status) status = sl_module_verify(module);
-    if (!status) s->outputs = sl_op_operand_count(sl_block_terminator(sl_op_body(sl_module_find(module, "main"), 0)));
-    for (int r = 0; r < s->runs && !status; r++) {
-        for (int i = 0; i < s->inputs; i++) {
-            s->run[r].in[i] = sl_tensor_alloc(w->arena, SL_ELEMENT_f32, s->run[r].ranks[i], s->run[r].dims[i]);
-            fill(s->run[r].in[i], s->run[r].special);
-        }
-        s->run[r].want = SL_NEW_ARRAY(w->arena, sl_tensor *, (size_t)s->outputs);
-        sl_eval_options options;
-        sl_eval_options_init(&options);
-        status = sl_eval_function(module, "main", w->arena, &options, s->inputs, (const sl_tensor *const *)s->run[r].in, s->outputs, s->run[r].want);
-    }
-    if (status) fprintf(stderr, "%s: %s\n", s->name, sl_status_message(status));
-    CHECK(!status);
-    sl_status_free(status);
-    if (module) sl_module_destroy(module);
-}
-
 /* Both operands known when running: M, N and K sweep in one program. */
 static subject *dynamic_product(world *w, int rows, int columns) {
     subject *s = new_subject(w, "product of inputs", "core.func @main(%x: tensor<M x K x f32>, %w: tensor<K x N x f32>) -> (tensor<M x N x f32>) {\n"
         "  %c = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<M x K x f32>, tensor<K x N x f32>) -> tensor<M x N x f32>\n"
         "  core.return(%c) : (tensor<M x N x f32>)\n}\n", 2, 0);
-    for (int64_t m = 1; m <= 3 * rows; m++) RUN(s, m % 5 == 4, 2, 2, 0, m, 9, 9, 37);
-    for (int64_t n = 1; n <= 3 * columns; n++) RUN(s, n % 5 == 4, 2, 2, 0, 5, 7, 7, n);
-    for (int64_t k = 1; k <= 12; k++) RUN(s, k % 5 == 4, 2, 2, 0, 3, k, k, 19);
+    for (int64_t m = 1; m <= 3 * rows; m++) RUN(s, m % 5 == 4 ? FILL_SPECIAL : FILL_RANDOM, 2, 2, 0, m, 9, 9, 37);
+    for (int64_t n = 1; n <= 3 * columns; n++) RUN(s, n % 5 == 4 ? FILL_SPECIAL : FILL_RANDOM, 2, 2, 0, 5, 7, 7, n);
+    for (int64_t k = 1; k <= 12; k++) RUN(s, k % 5 == 4 ? FILL_SPECIAL : FILL_RANDOM, 2, 2, 0, 3, k, k, 19);
     return s;
 }
 
@@ -118,8 +42,8 @@ static subject *weights_by_columns(world *w, int columns) {
     for (int n = 1; n <= many; n++) sl_text_append(&text, "%stensor<5 x %d x f32>", n > 1 ? ", " : "", n);
     sl_text_append(&text, ")\n}\n");
     subject *s = new_subject(w, "weights by columns", text.data, 1, 0);
-    RUN(s, false, 2, 0, 0, 5, 11);
-    RUN(s, true, 2, 0, 0, 5, 11);
+    RUN(s, FILL_RANDOM, 2, 0, 0, 5, 11);
+    RUN(s, FILL_SPECIAL, 2, 0, 0, 5, 11);
     return s;
 }
 
@@ -139,8 +63,8 @@ static subject *weights_by_rows_and_terms(world *w, int rows) {
     }
     const char *whole = sl_arena_printf(w->arena, "core.func @main(%%x: tensor<%d x 19 x f32>) -> (%s) {\n%s  core.return(%s) : (%s)\n}\n", high, types.data, text.data, yields.data, types.data);
     subject *s = new_subject(w, "weights by rows and terms", whole, 1, 0);
-    RUN(s, false, 2, 0, 0, high, 19);
-    RUN(s, true, 2, 0, 0, high, 19);
+    RUN(s, FILL_RANDOM, 2, 0, 0, high, 19);
+    RUN(s, FILL_SPECIAL, 2, 0, 0, high, 19);
     return s;
 }
 
@@ -162,7 +86,7 @@ static subject *transposed_product(world *w, int rows) {
     subject *s = new_subject(w, "transposed operands", "core.func @main(%x: tensor<13 x M x f32>, %w: tensor<27 x 13 x f32>) -> (tensor<M x 27 x f32>) {\n"
         "  %c = tensor.contract(%x, %w) {left_batch = ints[], left_sum = ints[0], right_batch = ints[], right_sum = ints[1]} : (tensor<13 x M x f32>, tensor<27 x 13 x f32>) -> tensor<M x 27 x f32>\n"
         "  core.return(%c) : (tensor<M x 27 x f32>)\n}\n", 2, 0);
-    for (int64_t m = 1; m <= 3 * rows; m++) RUN(s, m % 4 == 3, 2, 2, 0, 13, m, 27, 13);
+    for (int64_t m = 1; m <= 3 * rows; m++) RUN(s, m % 4 == 3 ? FILL_SPECIAL : FILL_RANDOM, 2, 2, 0, 13, m, 27, 13);
     return s;
 }
 
@@ -181,8 +105,8 @@ static subject *rows_of(world *w, int lanes) {
         "  %a = tensor.reduce(%x) {axes = ints[1], kind = \"sum\"} : (tensor<M x K x f32>) -> tensor<M x f32>\n"
         "  %b = tensor.reduce(%x) {axes = ints[0], kind = \"max\"} : (tensor<M x K x f32>) -> tensor<K x f32>\n"
         "  core.return(%y, %a, %b) : (tensor<M x K x f32>, tensor<M x f32>, tensor<K x f32>)\n}\n", 1, 2e-5);
-    for (int64_t k = 1; k <= 3 * 4 * lanes; k++) RUN(s, k % 7 == 6, 2, 0, 0, 3, k);
-    for (int64_t m = 1; m <= 3 * lanes; m++) RUN(s, m % 7 == 6, 2, 0, 0, m, 18);
+    for (int64_t k = 1; k <= 3 * 4 * lanes; k++) RUN(s, k % 7 == 6 ? FILL_SPECIAL : FILL_RANDOM, 2, 0, 0, 3, k);
+    for (int64_t m = 1; m <= 3 * lanes; m++) RUN(s, m % 7 == 6 ? FILL_SPECIAL : FILL_RANDOM, 2, 0, 0, m, 18);
     return s;
 }
 
@@ -200,135 +124,44 @@ static subject *attention_of(world *w, int columns) {
         "  %p = arith.div(%e, %tb) : (tensor<S x T x f32>, tensor<S x T x f32>) -> tensor<S x T x f32>\n"
         "  %y = tensor.contract(%p, %v) {left_batch = ints[], left_sum = ints[1], right_batch = ints[], right_sum = ints[0]} : (tensor<S x T x f32>, tensor<T x 9 x f32>) -> tensor<S x 9 x f32>\n"
         "  core.return(%y) : (tensor<S x 9 x f32>)\n}\n", 3, 2e-5);
-    for (int64_t q = 1; q <= 3 * 12; q++) RUN(s, false, 2, 2, 2, q, 10, 21, 10, 21, 9);
-    for (int64_t t = 1; t <= 3 * columns; t++) RUN(s, t % 9 == 8, 2, 2, 2, 5, 10, t, 10, t, 9);
+    for (int64_t q = 1; q <= 3 * 12; q++) RUN(s, FILL_RANDOM, 2, 2, 2, q, 10, 21, 10, 21, 9);
+    for (int64_t t = 1; t <= 3 * columns; t++) RUN(s, t % 9 == 8 ? FILL_SPECIAL : FILL_RANDOM, 2, 2, 2, 5, 10, t, 10, t, 9);
     return s;
 }
 
-/* Channels last; a group for each channel, and one for all. */
-static subject *convolution(world *w, bool depthwise) {
+/* Channels last, views of one input that start at an odd channel: 3 x 3 windows over 3 channels, a window for each channel, one pixel, two groups. */
+typedef enum conv_kind { CONV_WINDOW, CONV_DEPTHWISE, CONV_PIXEL, CONV_GROUPED } conv_kind;
+
+static subject *convolution(world *w, conv_kind kind) {
+    static const char *const names[] = {"convolution", "depthwise convolution", "1 x 1 convolution", "grouped convolution"};
     sl_text text, yields, types;
     sl_text_init(&text, w->arena), sl_text_init(&yields, w->arena), sl_text_init(&types, w->arena);
     static const int sizes[] = {2, 3, 5, 8, 16, 17, 31, 33, 48};
     int count = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++, count++) {
-        int out = sizes[i], in = depthwise ? out : 3;
-        sl_text_append(&text, "  %%s%d = tensor.slice(%%x) {starts = [expr(0), expr(0), expr(0), expr(1)], steps = ints[1, 1, 1, 1]} : (tensor<1 x 7 x 9 x 49 x f32>) -> tensor<1 x 7 x 9 x %d x f32>\n", out, in);
-        sl_text_append(&text, "  %%w%d = core.constant {value = data<tensor<3 x 3 x %d x %d x f32>>[", out, depthwise ? 1 : in, out);
-        for (int k = 0; k < 9 * (depthwise ? 1 : in) * out; k++) sl_text_append(&text, "%s%.9g", k ? ", " : "", random_number());
-        sl_text_append(&text, "]} : () -> tensor<3 x 3 x %d x %d x f32>\n", depthwise ? 1 : in, out);
-        sl_text_append(&text, "  %%c%d = tensor.conv(%%s%d, %%w%d) {dilations = ints[1, 1], groups = %d, layout = \"nhwc\", pads_high = ints[1, 1], pads_low = ints[1, 1], strides = ints[1, 1]} : "
-                              "(tensor<1 x 7 x 9 x %d x f32>, tensor<3 x 3 x %d x %d x f32>) -> tensor<1 x 7 x 9 x %d x f32>\n", out, out, out, depthwise ? out : 1, in, depthwise ? 1 : in, out, out);
-        sl_text_append(&yields, "%s%%c%d", count ? ", " : "", out);
+        int out = kind == CONV_GROUPED ? sizes[i] + sizes[i] % 2 : sizes[i], in = kind == CONV_DEPTHWISE ? out : kind == CONV_WINDOW ? 3 : kind == CONV_PIXEL ? 13 : 6;
+        int groups = kind == CONV_DEPTHWISE ? out : kind == CONV_GROUPED ? 2 : 1, window = kind == CONV_PIXEL ? 1 : 3, pad = window / 2, each = in / groups;
+        sl_text_append(&text, "  %%s%d = tensor.slice(%%x) {starts = [expr(0), expr(0), expr(0), expr(1)], steps = ints[1, 1, 1, 1]} : (tensor<1 x 7 x 9 x 49 x f32>) -> tensor<1 x 7 x 9 x %d x f32>\n", count, in);
+        sl_text_append(&text, "  %%w%d = core.constant {value = data<tensor<%d x %d x %d x %d x f32>>[", count, window, window, each, out);
+        for (int k = 0; k < window * window * each * out; k++) sl_text_append(&text, "%s%.9g", k ? ", " : "", random_number());
+        sl_text_append(&text, "]} : () -> tensor<%d x %d x %d x %d x f32>\n", window, window, each, out);
+        sl_text_append(&text, "  %%c%d = tensor.conv(%%s%d, %%w%d) {dilations = ints[1, 1], groups = %d, layout = \"nhwc\", pads_high = ints[%d, %d], pads_low = ints[%d, %d], strides = ints[1, 1]} : "
+                              "(tensor<1 x 7 x 9 x %d x f32>, tensor<%d x %d x %d x %d x f32>) -> tensor<1 x 7 x 9 x %d x f32>\n", count, count, count, groups, pad, pad, pad, pad, in, window, window, each, out, out);
+        sl_text_append(&yields, "%s%%c%d", count ? ", " : "", count);
         sl_text_append(&types, "%stensor<1 x 7 x 9 x %d x f32>", count ? ", " : "", out);
     }
     const char *whole = sl_arena_printf(w->arena, "core.func @main(%%x: tensor<1 x 7 x 9 x 49 x f32>) -> (%s) {\n%s  core.return(%s) : (%s)\n}\n", types.data, text.data, yields.data, types.data);
-    subject *s = new_subject(w, depthwise ? "depthwise convolution" : "convolution", whole, 1, 2e-5);
-    RUN(s, false, 4, 0, 0, 1, 7, 9, 49);
+    subject *s = new_subject(w, names[kind], whole, 1, 0);
+    s->rounding = 2e-5;
+    RUN(s, FILL_RANDOM, 4, 0, 0, 1, 7, 9, 49);
+    RUN(s, FILL_SPECIAL, 4, 0, 0, 1, 7, 9, 49);
     return s;
 }
 
-/* ---- running ---- */
-
-static bool differs(float a, float b, double tolerance, bool special) {
-    if (isnan(a) || isnan(b)) return isnan(a) != isnan(b);
-    if (tolerance == 0) return memcmp(&a, &b, sizeof a) != 0 && !(a == 0 && b == 0);
-    if (special && (isinf(a) || isinf(b) || fabs(a) > 1e37)) return isinf(a) && isinf(b) && a != b;   /* sums in another order overflow elsewhere */
-    return fabs((double)a - b) > tolerance * (1 + fabs((double)b) + (special ? 1e30 : 0));
-}
-
-/* Compares with the evaluator; with `keep` stores the results there instead, or compares with what is stored. */
-static void run(world *w, const subject *s, const target *t, const variant *v, sluice_program *program, float **keep, bool store) {
-    sluice_session_options options;
-    sluice_session *session;
-    sluice_session_options_init(&options);
-    options.threads = 1;
-    CHECK_INT(sluice_session_create(program, &options, &session), SLUICE_OK);
-    int bad = 0;
-    for (int r = 0; r < s->runs && !bad; r++) {
-        DLTensor in[MOST_INPUTS], out[MOST_OUTPUTS];
-        memset(out, 0, sizeof out);
-        for (int i = 0; i < s->inputs; i++) {
-            const sl_tensor *x = s->run[r].in[i];
-            char *memory = sl_arena_alloc_aligned(w->arena, (size_t)x->size + 64, 64);
-            size_t shift = 4 + 8 * (size_t)(r % 4);      /* aligned to an element and no more */
-            memcpy(memory + shift, x->data, (size_t)x->size);
-            in[i] = (DLTensor){memory + shift, {1, 0}, x->rank, {2, 32, 1}, (int64_t *)(uintptr_t)s->run[r].dims[i], NULL, 0};
-        }
-        sluice_code code = sluice_session_run(session, in, s->inputs, out, s->outputs);
-        if (code) fprintf(stderr, "%s, %s, --kernel=%s: %s\n", s->name, t->name, v->kernel, sluice_last_error(w->host));
-        CHECK_INT(code, SLUICE_OK);
-        for (int o = 0, slot = r * s->outputs; o < s->outputs && !code; o++) {
-            const sl_tensor *want = s->run[r].want[o];
-            int64_t count = sl_tensor_count(want);
-            const float *expected = want->data, *got = out[o].data;
-            if (keep && store) keep[slot + o] = sl_arena_copy(w->arena, got, sizeof(float) * (size_t)(count ? count : 1));
-            if (keep && !store && keep[slot + o]) expected = keep[slot + o];
-            double tolerance = keep && store && s->tolerance == 0 ? 1e-4 : s->tolerance;
-            if (keep && store && s->run[r].special) continue;      /* a product that overflows does so before it is added */
-            for (int64_t i = 0; i < count && bad < 3; i++)
-                if (differs(got[i], expected[i], tolerance, s->run[r].special)) {
-                    fprintf(stderr, "%s, %s, --kernel=%s: run %d (first dims %lld %lld), output %d, element %lld is %.9g, expected %.9g\n", s->name, t->name, v->kernel, r,
-                            (long long)s->run[r].dims[0][0], (long long)s->run[r].dims[0][1], o, (long long)i, (double)got[i], (double)expected[i]);
-                    bad++;
-                }
-        }
-    }
-    check_failures += bad;
-    sluice_session_destroy(session);
-}
-
-static void try_variant(world *w, const subject *s, const target *t, const variant *v, float **keep, bool store) {
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    options.format = "sl", options.target = t->name, options.kernel = v->kernel, options.verify = 0;
-    sluice_program *program = NULL;
-    sluice_code code = sluice_compile_memory(w->host, s->name, s->text, strlen(s->text), &options, &program);
-    if (code) fprintf(stderr, "%s, %s, --kernel=%s: %s\n", s->name, t->name, v->kernel, sluice_last_error(w->host));
-    CHECK_INT(code, SLUICE_OK);
-    w->compiled++;
-    if (!code) run(w, s, t, v, program, keep, store);
-    sluice_program_destroy(program);
-}
-
-/* The variant must show in the reason of a kernel. */
-static void see(world *w, const subject *s, const target *t, const variant *v) {
-    char path[] = "/tmp/sluice-variant-XXXXXX";
-    int descriptor = mkstemp(path);
-    CHECK(descriptor >= 0);
-    FILE *file = fdopen(descriptor, "w");
-    fputs(s->text, file);
-    fclose(file);
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    options.format = "sl", options.target = t->name, options.kernel = v->kernel;
-    char *text = NULL;
-    CHECK_INT(sluice_compile_text(w->host, path, "ir", &options, &text), SLUICE_OK);
-    bool found = text && strstr(text, v->says);
-    if (!found) fprintf(stderr, "%s, %s: --kernel=%s: no kernel says '%s'\n", s->name, t->name, v->kernel, v->says);
-    CHECK(found);
-    sluice_text_free(text);
-    remove(path);
-}
-
-static void try_all(world *w, subject *s, const target *t, const variant *variants, int count) {
-    evaluate(w, s);
-    float **keep = t->fma || s->tolerance ? NULL : SL_NEW_ARRAY(w->arena, float *, (size_t)(s->runs * s->outputs));
-    for (int i = 0; i < count && check_failures < 10; i++) {
-        try_variant(w, s, t, &variants[i], keep, i == 0);
-        if (variants[i].says) see(w, s, t, &variants[i]);
-    }
-}
-
-#define COUNT(array) (int)(sizeof(array) / sizeof *(array))
-
 int main(void) {
     static const target targets[] = {{"x86-64-v4", 16, true}, {"x86-64-v3", 8, true}, {"x86-64", 4, false}, {"aarch64", 4, true}};
-    world w = {.allocator = sl_allocator_system()};
-    w.arena = sl_arena_create(&w.allocator, 0);
-    w.sink = (sl_diag_sink){report, &w, 0, 0};
-    w.context = sl_context_create(&w.allocator, &w.sink);
-    CHECK_INT(sluice_context_create(NULL, &w.host), SLUICE_OK);
+    world w;
+    open_world(&w);
     sl_kernel_choice choice;
     sl_status status = sl_kernel_choice_parse("tile-rows=3,a=packed,strategy=rows", &choice);
     CHECK(!status && choice.tile_rows == 3 && choice.a == SL_LEFT_PACKED && choice.strategy == SL_STRATEGY_ROWS && choice.b == 0);
@@ -365,16 +198,16 @@ int main(void) {
         try_all(&w, rows_of(&w, t->lanes), t, rows, COUNT(rows));
         static const variant attention[] = {{"attention=off", NULL}, {"attention=on", "one pass over the keys"}, {"attention=on,queries=5,keys=16", "5 queries a task"}};
         if (t->fma) try_all(&w, attention_of(&w, 2 * t->lanes), t, attention, COUNT(attention));
-        static const variant convolutions[] = {{"", NULL}, {"strategy=contract", "contraction"}, {"strategy=rows", "rows: "}, {"strategy=general", NULL}, {"strategy=contract,tile-rows=2,tile-vectors=1", "contraction"}};
-        try_all(&w, convolution(&w, false), t, convolutions, COUNT(convolutions));
-        static const variant depthwise[] = {{"strategy=depthwise", "depthwise"}, {"strategy=rows", "rows: "}, {"strategy=general", NULL}};
-        try_all(&w, convolution(&w, true), t, depthwise, COUNT(depthwise));
+        static const variant convolutions[] = {{"", NULL}, {"strategy=contract", "contraction"}, {"strategy=rows", "rows: ", true}, {"strategy=general", NULL}, {"strategy=contract,tile-rows=2,tile-vectors=1", "contraction"}};
+        try_all(&w, convolution(&w, CONV_WINDOW), t, convolutions, COUNT(convolutions));
+        try_all(&w, convolution(&w, CONV_PIXEL), t, convolutions, COUNT(convolutions));
+        try_all(&w, convolution(&w, CONV_GROUPED), t, convolutions, COUNT(convolutions));
+        static const variant depthwise[] = {{"strategy=depthwise", "depthwise"}, {"strategy=rows", "rows: ", true}, {"strategy=general", NULL}};
+        try_all(&w, convolution(&w, CONV_DEPTHWISE), t, depthwise, COUNT(depthwise));
     }
     sl_guard_leave(&guard);
     printf("%d programs\n", w.compiled);
     CHECK(w.compiled >= 30);
-    sluice_context_destroy(w.host);
-    sl_context_destroy(w.context);
-    sl_arena_destroy(w.arena);
+    close_world(&w);
     return check_result();
 }

@@ -16,6 +16,7 @@ typedef struct sl_machine {
     bool int8_dot;             /* sums of four products of bytes in one instruction (VNNI, SDOT) */
     bool int8_left_unsigned;   /* whose left factor is u8 (VNNI), not i8 (SDOT) */
     bool int8_pairs;           /* pairs of i16 products (PMADDWD), for machines without int8_dot */
+    bool bf16_pairs;           /* sums of two products of bf16 in one instruction (VDPBF16PS) */
     bool bf16_dot;             /* VDPBF16PS at more than the rate of f32 FMAs: Intel's has half of it, there bf16 is widened */
     bool amx_bf16, amx_int8;   /* matrix tiles, granted to this process by the operating system */
     int64_t l1_bytes, l2_bytes, l3_bytes;   /* per core, per core, shared */
