@@ -1,7 +1,7 @@
 """Whole models, against the better of ONNX Runtime and OpenVINO (f32 hint). The files come from bench/models/export.py.
 
 Every engine gets the same file and as many threads; OpenVINO's hint keeps its sums in f32. With `--precision bf16` Sluice computes products in bf16 and the peer is OpenVINO at its own default, which is
-bf16 where the CPU has it. `--batch 1,8` measures both; a model whose file has a fixed batch of 1 has another file
+bf16 where the CPU has it. `--precision int8` runs the models that bench/models/quantize.py made (bytes, no option of Sluice's), against both. `--batch 1,8` measures both; a model whose file has a fixed batch of 1 has another file
 for other batches (export.py --batch 8). The last line is over all batches.
 """
 import pathlib
@@ -26,6 +26,7 @@ def feeds_for(name, batch=1):
         "bert_base": lambda: text(batch, 128), "bert_base_dynamic": lambda: text(2 * batch, 96),
         "gpt2_prefill": lambda: {"input_ids": ids(batch, 64)},
         "gpt2_decode": lambda: {"input_ids": ids(batch, 1)} | {f"past_{kind}_{i}": random.standard_normal((batch, 12, 64, 64), np.float32) for i in range(12) for kind in ("key", "value")},
+        "resnet50_qdq": lambda: image(224), "mobilenetv2_qdq": lambda: image(224), "bert_base_int8": lambda: text(batch, 128),
         "lstm_tagger": lambda: {"tokens": random.integers(0, 10000, (batch, 64))},
     }
     return cases[name]()
@@ -34,13 +35,14 @@ def feeds_for(name, batch=1):
 MODELS = ["resnet50", "mobilenetv2", "bert_base", "bert_base_dynamic", "vit_b16", "gpt2_prefill", "gpt2_decode", "lstm_tagger", "unet"]
 
 
-FIXED_BATCH = {"bert_base", "vit_b16", "lstm_tagger", "unet"}
+QUANTIZED = ["resnet50_qdq", "mobilenetv2_qdq", "bert_base_int8"]
+FIXED_BATCH = {"bert_base_int8", "bert_base", "vit_b16", "lstm_tagger", "unet"}
 PEERS = {"ort": "ONNX Runtime", "openvino": "OpenVINO"}
 
 
 def add_arguments(parser):
     parser.add_argument("--batch", type=lambda text: [int(word) for word in text.split(",")], default=[1], help="1 (default), or a list such as 1,8")
-    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="of products; bf16: against OpenVINO at its own default")
+    parser.add_argument("--precision", choices=["f32", "bf16", "int8"], default="f32", help="of products; bf16: against OpenVINO at its own default; int8: quantized models")
     parser.add_argument("--peers", type=lambda text: text.split(","), default=list(PEERS), help="ort,openvino (default): whom to run beside Sluice")
 
 
@@ -72,7 +74,7 @@ def measure(name, path, batch, arguments, context):
     feeds, threads = feeds_for(name, batch), arguments.threads
     try:
         start = time.perf_counter()
-        session = harness.placed(lambda: sluice_api.Session(context, path, threads=threads, precision=arguments.precision))
+        session = harness.placed(lambda: sluice_api.Session(context, path, threads=threads, precision=arguments.precision if arguments.precision != "int8" else "f32"))
         compile_seconds = time.perf_counter() - start
         session.prepare(feeds).run()
         ours = session.fetch()
@@ -87,7 +89,7 @@ def measure(name, path, batch, arguments, context):
         return None
     theirs = next(iter(calls.values()))()
     worst, agrees = harness.compare_outputs(ours, theirs)
-    if arguments.precision == "bf16":        # both round: within a tenth of the largest output
+    if arguments.precision != "f32":         # both round: within a tenth of the largest output
         agrees = all(np.abs(a.astype(np.float64) - b).max(initial=0) <= 0.1 * max(np.abs(b).max(initial=0), 1e-6) for a, b in zip(ours, theirs))
     mine, *others = harness.interleave([session.run, *calls.values()], arguments.seconds, least=5)
     medians = dict(zip(calls, map(harness.median, others)))
@@ -104,12 +106,12 @@ def run(arguments, context):
         arguments.peers = ["openvino"]
     print(f"{'model':<20} {'batch':>5} {'compile s':>9} {'sluice ms':>10} {'(best)':>9} {'ort ms':>11} {'openvino ms':>11} {'ratio':>6}  largest error")
     for batch in arguments.batch:
-        for name in MODELS:
+        for name in QUANTIZED if arguments.precision == "int8" else MODELS:
             if arguments.only and name not in arguments.only:
                 continue
             path = HERE / "models" / "out" / f"{name}{f'_batch{batch}' if batch != 1 and name in FIXED_BATCH else ''}.onnx"
             if not path.exists():
-                print(f"{name:<20} {batch:>5} missing: run bench/models/export.py{f' --batch {batch}' if '_batch' in path.name else ''} first")
+                print(f"{name:<20} {batch:>5} missing: run bench/models/{'quantize' if name in QUANTIZED else 'export'}.py{f' --batch {batch}' if '_batch' in path.name else ''} first")
                 continue
             ratios.append(measure(name, path, batch, arguments, context))
     return ratios
