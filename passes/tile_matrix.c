@@ -25,7 +25,7 @@ bool contract_plan_matrix(tile_kernel *k, contract *c) {
     bool bf16 = a == SL_ELEMENT_bf16 && b == SL_ELEMENT_bf16 && c->accumulator == SL_ELEMENT_f32 && k->machine->amx_bf16;
     bool bytes = is_byte(a) && is_byte(b) && c->accumulator == SL_ELEMENT_i32 && k->machine->amx_int8;
     int forced = k->pass->kernel.matrix;
-    if ((!bf16 && !bytes) || forced == SL_MATRIX_OFF || k->lanes != TILE_ROWS || c->k_count == 0 || !contract_can_pack(k, c)) return false;
+    if ((!bf16 && !bytes) || forced == SL_MATRIX_OFF || (!forced && k->pass->kernel.dot) || k->lanes != TILE_ROWS || c->k_count == 0 || !contract_can_pack(k, c)) return false;
     if (bytes && !forced && c->m_known >= 0 && c->m_known <= FEW_BYTE_ROWS) return false;
     int64_t depth = TILE_BYTES / (sl_element_bits(a) / 8), padded = (c->k_known + depth - 1) / depth * depth;
     if (padded * 2 * TILE_ROWS * sl_element_bits(a) / 8 > MOST_PACKED) return false;
