@@ -332,6 +332,7 @@ static bool split_function(sl_splitter *s, sl_op *func) {
         collect(s, sl_op_body(func, 0));
         for (size_t i = 0; i < s->ops.count; i++) {
             sl_op *op = s->ops.data[i], *whole = sl_op_get_kind(op) == SL_OP_route_switch ? sl_split_owed(s, op) : op;
+            if (!whole) return false;
             int owed = whole == op ? -1 : 1;
             op = whole;
             if (!find_plan(s, op, &plan)) return false;

@@ -43,7 +43,7 @@ bool sl_split_sort_constant(sl_splitter *s, sl_plan *plan, const sl_type *types)
 /* The bodies that have rows as straight-line code before the switch; `packed` as that of a dispatch. */
 void sl_split_constant(sl_splitter *s, sl_op *op, const sl_plan *plan, int computed, const int64_t *branches, sl_value **packed);
 
-/* split_state.c: the switch that also pays what rows that go nowhere owe to states, as its branch 1; `op` itself when they owe nothing. */
+/* split_state.c: the switch that also pays what rows that go nowhere owe to states, as its branch 1; `op` itself when they owe nothing; NULL with a report when what makes the copies mixes rows. */
 sl_op *sl_split_owed(sl_splitter *s, sl_op *op);
 
 /* split_group.c: branches whose bodies differ in constants only. */

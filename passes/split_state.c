@@ -1,8 +1,11 @@
 /* split_state.c: rows that go nowhere and owe a state a copy.
  *
  * A switch with one branch and the word `copy` in its attribute `state` becomes a switch with two: rows that went nowhere take the second branch, which is that part of the first one's body
- * that makes the entries (a projection of keys and values, say). Other results are what they were for such rows: the old value with merge keep, else 0. */
+ * that makes the entries (a projection of keys and values, say). Other results are what they were for such rows: the old value with merge keep, else 0.
+ *
+ * That part runs for those rows by themselves, so it must work row by row: what looks at other rows would see only those that went nowhere. Anything else is an error. */
 #include "nest_build.h"
+#include "recover.h"
 #include "split_branches.h"
 
 #include <string.h>
@@ -45,6 +48,74 @@ static sl_block *add_body(sl_splitter *s, sl_op *made, int rows, sl_expr packed,
     return body;
 }
 
+/* ---- row by row ---- */
+
+typedef struct row_check { const sl_block *body; const sl_op *mixes; int steps; } row_check;
+enum { MAX_ROW_STEPS = 100000 };
+
+/* Values of blocks around the switch are the same for all rows. */
+static bool is_inside(const row_check *c, const sl_value *value) {
+    return (sl_value_op(value) ? sl_op_block(sl_value_op(value)) : sl_value_owner_block(value)) == c->body;
+}
+
+/* Whether anything of a row enters the value at all. */
+static bool has_rows(row_check *c, const sl_value *value) {
+    const sl_op *op = sl_value_op(value);
+    if (!is_inside(c, value)) return false;
+    if (!op || sl_op_region_count(op) || ++c->steps > MAX_ROW_STEPS) return true;
+    for (int i = 0; i < sl_op_operand_count(op); i++)
+        if (has_rows(c, sl_op_operand(op, i))) return true;
+    return false;
+}
+
+static bool by_row(row_check *c, const sl_value *value, int axis);
+
+/* A switch inside of the body: the bodies of its branches, each on rows of its own. */
+static bool switch_by_row(row_check *c, const sl_value *value) {
+    const sl_op *op = sl_value_op(value), *partition = sl_value_op(sl_op_operand(op, 0));
+    bool fits = !partition || by_row(c, sl_op_operand(partition, 0), 0);
+    for (int i = 1; i < sl_op_operand_count(op) && fits; i++) fits = by_row(c, sl_op_operand(op, i), 0);
+    for (int r = 0; r < sl_op_region_count(op) && fits; r++) {
+        row_check inner = {.body = sl_op_body(op, r), .steps = c->steps};
+        fits = by_row(&inner, sl_op_operand(sl_block_terminator(sl_op_body(op, r)), sl_value_index(value)), 0);
+        if (!fits) c->mixes = inner.mixes;
+    }
+    return fits;
+}
+
+/* Whether row i of `value`, along `axis`, needs only row i of the body's arguments. */
+static bool by_row(row_check *c, const sl_value *value, int axis) {
+    const sl_op *op = sl_value_op(value);
+    if (!is_inside(c, value)) return true;
+    if (!op) return axis == 0;
+    if (++c->steps > MAX_ROW_STEPS) return c->mixes = op, false;
+    if (sl_op_get_kind(op) == SL_OP_route_switch && axis == 0) return switch_by_row(c, value);
+    for (int i = 0; i < sl_op_operand_count(op); i++) {
+        const sl_value *operand = sl_op_operand(op, i);
+        if (!has_rows(c, operand)) continue;
+        if (sl_op_get_kind(op) == SL_OP_tensor_shape_of) continue;
+        int to = sl_op_get_kind(op) == SL_OP_tensor_topk && i == 0 && sl_op_int(op, "axis", 0) != axis ? axis : sl_recover_axis(op, i, axis);
+        if (to < 0) return c->mixes = op, false;
+        if (!by_row(c, operand, to)) return false;
+    }
+    return true;
+}
+
+static bool check_rows(sl_op *op) {
+    sl_block *body = sl_op_body(op, 0);
+    for (int i = 0; i < sl_op_result_count(op); i++) {
+        row_check c = {.body = body};
+        if (!owes_copy(op, i) || by_row(&c, sl_op_operand(sl_block_terminator(body), i), 0)) continue;
+        sl_text where;
+        sl_text_init(&where, sl_module_arena(sl_op_module(op)));
+        sl_loc_describe(&where, sl_op_loc(c.mixes));
+        sl_op_report(op, SL_SEVERITY_ERROR, "rows that go nowhere owe result %d a copy, which is made for them alone, but %s looks at other rows (or can't be shown not to): compute the entry row by row, from the row as it comes", i,
+                     where.length ? where.data : sl_op_name(c.mixes));
+        return false;
+    }
+    return true;
+}
+
 /* The part of the body that computes the copies, cloned for rows of its own number. */
 static void build_owed(sl_splitter *s, sl_op *op, sl_op *made, int rows, const int *old_argument) {
     sl_arena *scratch = s->pass->scratch;
@@ -84,6 +155,7 @@ sl_op *sl_split_owed(sl_splitter *s, sl_op *op) {
     bool any = false, keep = strcmp(sl_op_string(op, "merge", ""), "keep") == 0;
     for (int i = 0; i < results; i++) any |= owes_copy(op, i);
     if (!any) return op;
+    if (!check_rows(op)) return NULL;
     sl_value **operands = SL_NEW_ARRAY(scratch, sl_value *, (size_t)(given + results) + 2), **arguments = SL_NEW_ARRAY(scratch, sl_value *, (size_t)(given + results) + 1);
     sl_type *types = SL_NEW_ARRAY(scratch, sl_type, (size_t)results + 1);
     int *old_argument = SL_NEW_ARRAY(scratch, int, (size_t)results + 1);

@@ -291,7 +291,34 @@ static void test_no_holes(void) {
     check_refused(&unknown, "'y'], 'state': {'z': 'y'}, 'doc': [0", "a state is an input and the output that replaces it; the graph has no input 'z'");
 }
 
+/* Copies are made for the rows that left alone: an entry that looks at other rows has no such copy. */
+static void test_copy_by_row(void) {
+    static const char *const entries[] = {"e = CumSum a axis0", "e = Softmax a | 'axis': 0", "e = Tanh a", "e = Softmax a | 'axis': 1"};
+    static const bool by_row[] = {false, false, true, true};
+    for (int i = 0; i < 4; i++) {
+        route_model m = {0};
+        route_run run;
+        int64_t keys[4] = {0, -1, 0, -1};
+        float x[4 * 8];
+        fill_rows(x, 32, 1);
+        route_value values[] = {{"keys", 'i', 1, {4}, keys}, {"x", 'f', 2, {4, 8}, x}, {"old", 'f', 2, {4, 8}, x}};
+        add_input(&m, "keys", "i64", "4"), add_input(&m, "x", "f32", "4, 8"), add_input(&m, "old", "f32", "4, 8"), add_weight(&m, "w", 8, 8, 1), add_constant(&m, "axis0", "i64", "0");
+        open_route(&m.nodes, "layer", "'keys', 'x'", "new");
+        open_body(&m.nodes, "{'name': 'r'}"), say(&m.nodes, "a = MatMul r w"), say(&m.nodes, "%s", entries[i]), close_body(&m.nodes, "'e'");
+        close_route(&m.nodes, "'state': ['copy']");
+        if (!by_row[i]) {
+            check_refused(&m, "'new'], 'state': {'old': 'new'}, 'doc': [0", "node 'layer' (Route): error: rows that go nowhere owe result 0 a copy, which is made for them alone, but node");
+            continue;
+        }
+        run_open(&run, model_text(&m, "'new'], 'state': {'old': 'new'}, 'doc': [0"), 1);
+        check_run(&run, values, 3);
+        run_close(&run);
+        model_free(&m);
+    }
+}
+
 int main(void) {
+    test_copy_by_row();
     test_completion();
     test_batch();
     test_refused();
