@@ -130,6 +130,7 @@ void cli_compile_options(const cli_options *options, sluice_compile_options *com
     compile->timing = options->timing;
     compile->verify = !options->no_verify;
     compile->strict = options->strict;
+    compile->absent_weights = options->absent_weights;
     compile->deny = options->deny;
     compile->precision = options->precision;
     compile->calibration = options->calibration;

@@ -211,8 +211,8 @@ static sl_status load(sl_compilation *compilation, const char *path, const void 
     }
     sl_model_format format = SL_FORMAT_AUTO;
     SL_TRY(parse_format(format_name, &format));
-    if (data) SL_TRY(sl_model_read_memory(compilation->context, compilation->arena, path, data, size, format, &compilation->model));
-    else SL_TRY(sl_model_read_file(compilation->context, compilation->arena, path, format, &compilation->model));
+    sl_read_options reading = {.format = format, .absent_weights = compilation->options->absent_weights != 0};
+    SL_TRY(sl_model_read(compilation->context, compilation->arena, path, data, size, &reading, &compilation->model));
     sl_import_options import = {0};
     SL_TRY(parse_bindings(compilation, &import));
     SL_TRY(sl_import_model(compilation->context, compilation->model, &import, &compilation->module));

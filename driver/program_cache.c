@@ -67,7 +67,7 @@ static void options_key(sl_text *key, const sluice_compile_options *options) {
         sl_text_append_quoted(key, texts[i] ? texts[i] : "");
         sl_text_append(key, "%c", texts[i] ? '\n' : '-');
     }
-    sl_text_append(key, "threads %d verify %d strict %d memory %lld\n", options->threads, options->verify, options->strict, (long long)options->memory_budget);
+    sl_text_append(key, "threads %d verify %d strict %d absent %d memory %lld\n", options->threads, options->verify, options->strict, options->absent_weights, (long long)options->memory_budget);
     for (int i = 0; options->bindings && options->bindings[i]; i++) {
         sl_text_append_quoted(key, options->bindings[i]);
         sl_text_append(key, "\n");

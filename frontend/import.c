@@ -299,7 +299,13 @@ static void define_initializers(sl_import *im, im_scope *scope, const sl_graph *
             continue;
         }
         sl_type type = sl_type_tensor_static(im->context, tensor->element, tensor->rank, tensor->shape);
-        sl_value *value = sl_build_constant(&im->builder, sl_attr_data(im->context, type, tensor->data, tensor->size));
+        sl_value *value;
+        if (!tensor->absent) value = sl_build_constant(&im->builder, sl_attr_data(im->context, type, tensor->data, tensor->size));
+        else if (graph == im->model->graph) value = sl_block_add_argument(im->builder.block, type);    /* as an input, until it is known whether it is needed: drop-absent */
+        else {
+            im_report(im, &tensor->place, "%s: only weights of the graph itself may be absent", tensor->absent);
+            continue;
+        }
         sl_value_set_name(value, sl_context_intern(im->context, tensor->name));
         im_scope_define(im, scope, tensor->name, item_of_value(im, value));
     }
@@ -513,9 +519,13 @@ static bool import_main(sl_import *im)
     }
     if (im->failed) return false;
 
-    const char **names = SL_NEW_ARRAY(im->arena, const char *, inputs.count + graph->output_count + 1);
+    size_t absent = 0;
+    for (int i = 0; i < graph->initializer_count; i++) absent += graph->initializers[i]->absent != NULL;
+    const char **names = SL_NEW_ARRAY(im->arena, const char *, inputs.count + absent + graph->output_count + 1);
     for (size_t i = 0; i < inputs.count; i++) names[i] = inputs.data[i]->name;
-    const char **output_names = names + inputs.count;
+    for (int i = 0, at = 0; i < graph->initializer_count; i++)
+        if (graph->initializers[i]->absent) names[inputs.count + at++] = graph->initializers[i]->name;
+    const char **output_names = names + inputs.count + absent;
     for (int i = 0; i < graph->output_count; i++) output_names[i] = graph->outputs[i].name;
     sl_attr *declared = SL_NEW_ARRAY(im->arena, sl_attr, graph->output_count + 1);
     bool all_declared = true;
@@ -525,13 +535,14 @@ static bool import_main(sl_import *im)
     }
     sl_named_attr attrs[] = {
         {"sym_name", sl_attr_string(context, "main")},
-        {"input_names", sl_attr_strings(context, (int)inputs.count, names)},
+        {"input_names", sl_attr_strings(context, (int)(inputs.count + absent), names)},
         {"output_names", sl_attr_strings(context, graph->output_count, output_names)},
         {"output_types", all_declared ? sl_attr_array(context, graph->output_count, declared) : NULL},
     };
     im->builder = sl_builder_at_end(im->module, sl_module_body(im->module));
     im->builder.loc = sl_loc_file(context, im->model->path ? im->model->path : "", 0, 0);
     sl_op *function = sl_build(&im->builder, SL_OP_core_func, 0, NULL, 0, NULL, all_declared ? 4 : 3, attrs);
+    if (absent) sl_op_set_attr(function, "absent", sl_attr_int(context, (int64_t)absent));
     declare_states(im, graph, function, inputs.data, (int)inputs.count);
     sl_block *block = sl_op_body(function, 0);
     im->builder.block = block;

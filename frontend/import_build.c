@@ -119,6 +119,7 @@ sl_value *im_like(im_node *n, const sl_value *x, double value) { return im_scala
 sl_value *im_tensor_constant(im_node *n, const sl_graph_tensor *tensor)
 {
     if (tensor->element == SL_ELEMENT_str) im_fail(n, "string tensors are not supported");
+    if (tensor->absent) im_fail(n, "%s: only weights of the graph itself may be absent", tensor->absent);
     sl_type type = sl_type_tensor_static(n->context, tensor->element, tensor->rank, tensor->shape);
     return sl_build_constant(n->builder, sl_attr_data(n->context, type, tensor->data, tensor->size));
 }

@@ -172,6 +172,8 @@ static bool read_file(sl_reader *reader, const sl_json *value, const sl_json *fi
     if (length && (!length->is_integer || length->integer != tensor->size))
         return sl_json_error(reader, length, "the shape needs %lld bytes of %s", (long long)tensor->size, sl_element_name(tensor->element));
     sl_place place = sl_reader_json_place(reader, file);
+    tensor->absent = sl_side_file_lacks(reader, &place, file->text, offset ? offset->integer : 0, tensor->size);
+    if (tensor->absent) return true;
     const uint8_t *data = sl_side_file_range(reader, &place, file->text, offset ? offset->integer : 0, tensor->size, &size);
     if (data) tensor->data = sl_tensor_adopt(reader, tensor->element, data, size);
     return data != NULL;
@@ -193,6 +195,11 @@ static bool read_safetensors(sl_reader *reader, const sl_json *file, const sl_js
     const sl_safetensors *index = sl_safetensors_open(reader, &place, file->text);
     if (!index) return false;
     const sl_safetensor *found = sl_safetensors_find(index, wanted);
+    if (!found && reader->absent_weights && reader->in_initializers && typed && shaped) {
+        int64_t count;
+        tensor->absent = sl_arena_printf(reader->arena, "'%s' holds no tensor '%.200s'", index->name, wanted);
+        return sl_tensor_size(reader, &tensor->place, "tensor", tensor->element, tensor->rank, tensor->shape, &count, &tensor->size);
+    }
     if (!found) return sl_json_error(reader, entry ? entry : file, "'%s' holds no tensor '%.200s'", index->name, wanted);
     if (typed && tensor->element != found->element)
         return sl_json_error(reader, file, "'%s' holds '%.200s' as %s, not %s", index->name, wanted, sl_element_name(found->element),

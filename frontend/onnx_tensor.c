@@ -78,6 +78,8 @@ static bool read_external(sl_reader *reader, const Onnx__TensorProto *message, c
     if (tensor->element == SL_ELEMENT_str) return sl_reader_unsupported(reader, place, "%s: strings can't be external data", what);
     if (length != tensor->size)
         return sl_reader_error(reader, place, "%s: %lld bytes of external data, but its shape needs %lld", what, (long long)length, (long long)tensor->size);
+    tensor->absent = sl_side_file_lacks(reader, place, location, offset, length);
+    if (tensor->absent) return true;
     tensor->data = sl_side_file_range(reader, place, location, offset, length, &got);
     return tensor->data != NULL;
 }

@@ -29,6 +29,8 @@ typedef struct sl_reader {
     sl_diag_sink *sink;               /* may be NULL: errors only reach the status */
     const char *path;
     int64_t error_count;
+    bool absent_weights;              /* sl_read_options */
+    bool in_initializers;             /* what is read now may be absent: not attributes, nor parts of sparse tensors */
     bool unsupported;                 /* every error so far was about something well-formed but not implemented */
     const char *first_error;
     const sl_json_document *json;     /* the text being read, for positions and carets */
@@ -57,6 +59,8 @@ const char *sl_reader_intern(sl_reader *reader, const char *text);              
 const char *sl_reader_intern_n(sl_reader *reader, const char *text, size_t length);
 
 /* ---- side files: read-only mappings of files inside of the model's folder ---- */
+/* Why the bytes are not in the file, when that is allowed and the file ends before them; else NULL. */
+const char *sl_side_file_lacks(sl_reader *reader, const sl_place *place, const char *name, int64_t offset, int64_t length);
 const sl_side_file *sl_side_file_open(sl_reader *reader, const sl_place *place, const char *name);
 /* `length` bytes at `offset`; length -1: all the rest. Checks the bounds. */
 const uint8_t *sl_side_file_range(sl_reader *reader, const sl_place *place, const char *name, int64_t offset, int64_t length, int64_t *size);

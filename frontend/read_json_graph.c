@@ -266,7 +266,11 @@ static bool read_initializers(sl_reader *reader, const sl_json *object, const sl
     for (int i = 0; object && i < object->count; i++) {
         sl_graph_tensor *tensor = SL_NEW(reader->arena, sl_graph_tensor);
         if (!object->items[i].key[0]) good = sl_json_error(reader, &object->items[i], "an initializer's name can't be empty");
-        else good &= sl_json_tensor(reader, &object->items[i], object->items[i].key, tensor);
+        else {
+            reader->in_initializers = true;
+            good &= sl_json_tensor(reader, &object->items[i], object->items[i].key, tensor);
+            reader->in_initializers = false;
+        }
         SL_PUSH(reader->arena, &list, tensor);
     }
     int file_count = !files ? 0 : files->kind == SL_JSON_ARRAY ? files->count : 1;

@@ -189,10 +189,11 @@ static bool read_json(sl_reader *reader, const uint8_t *data, size_t size, sl_mo
     return sl_read_onnx_json(reader, document->root, model);
 }
 
-static sl_status read_memory(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size, sl_model_format format,
-                             sl_model **model) {
+static sl_status read_memory(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size, const sl_read_options *options, sl_model **model) {
     sl_reader reader;
+    sl_model_format format = options->format;
     sl_reader_init(&reader, context, arena, path ? path : "model");
+    reader.absent_weights = options->absent_weights;
     sl_model *result = SL_NEW(arena, sl_model);
     result->path = reader.path;
     result->producer = "";
@@ -213,29 +214,28 @@ static sl_status read_memory(sl_context *context, sl_arena *arena, const char *p
     return NULL;
 }
 
-sl_status sl_model_read_memory(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size, sl_model_format format,
-                               sl_model **model) {
+sl_status sl_model_read(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size, const sl_read_options *options, sl_model **model) {
     *model = NULL;
     sl_guard guard;
     if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "out of memory");
-    sl_status status = read_memory(context, arena, path, data, size, format, model);
-    sl_guard_leave(&guard);
-    return status;
-}
-
-sl_status sl_model_read_file(sl_context *context, sl_arena *arena, const char *path, sl_model_format format, sl_model **model) {
-    *model = NULL;
-    sl_guard guard;
-    if (!SL_GUARD_ENTER(&guard)) return SL_ERROR(SL_OUT_OF_MEMORY, "out of memory");
-    const uint8_t *data;
-    int64_t size;
-    sl_status status = sl_file_map(arena, path, &data, &size);
+    const uint8_t *mapped;
+    int64_t length;
+    sl_status status = data ? NULL : sl_file_map(arena, path, &mapped, &length);
     if (status) {
         sl_place place = {.file = sl_context_intern(context, path)};
         sl_diag_report(sl_context_sink(context), SL_SEVERITY_ERROR, &place, "%s", sl_status_message(status));
     } else {
-        status = read_memory(context, arena, path, data, (size_t)size, format, model);
+        status = read_memory(context, arena, path, data ? data : mapped, data ? size : (size_t)length, options, model);
     }
     sl_guard_leave(&guard);
     return status;
+}
+
+sl_status sl_model_read_memory(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size, sl_model_format format,
+                               sl_model **model) {
+    return sl_model_read(context, arena, path, data ? data : "", size, &(sl_read_options){.format = format}, model);
+}
+
+sl_status sl_model_read_file(sl_context *context, sl_arena *arena, const char *path, sl_model_format format, sl_model **model) {
+    return sl_model_read(context, arena, path, NULL, 0, &(sl_read_options){.format = format}, model);
 }

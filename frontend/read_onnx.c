@@ -294,9 +294,11 @@ static sl_graph *convert_graph(sl_reader *reader, const Onnx__GraphProto *messag
         const void *source = sparse ? (const void *)message->sparse_initializer[i - message->n_initializer] : (const void *)message->initializer[i];
         sl_place at = sl_reader_message_place(reader, source);
         initializers[i] = &tensors[i];
+        reader->in_initializers = !sparse;
         if (!(sparse ? sl_onnx_convert_sparse(reader, source, &at, &tensors[i]) : sl_onnx_convert_tensor(reader, source, &at, &tensors[i]))) good = false;
         else if (!*tensors[i].name) good = sl_reader_error(reader, &at, "initializer %zu has no name", i);
     }
+    reader->in_initializers = false;
     graph->initializer_count = (int)count;
     graph->initializers = initializers;
     good &= convert_nodes(reader, message->n_node, message->node, depth, &graph->node_count, &graph->nodes);

@@ -52,6 +52,13 @@ const sl_side_file *sl_side_file_open(sl_reader *reader, const sl_place *place, 
     return &reader->side_files.data[index];
 }
 
+const char *sl_side_file_lacks(sl_reader *reader, const sl_place *place, const char *name, int64_t offset, int64_t length) {
+    if (!reader->absent_weights || !reader->in_initializers || offset < 0 || length < 0) return NULL;
+    const sl_side_file *file = sl_side_file_open(reader, place, name);
+    if (!file || (offset <= file->size && length <= file->size - offset)) return NULL;
+    return sl_arena_printf(reader->arena, "side file '%s' has %lld bytes, but the tensor wants %lld bytes at offset %lld", name, (long long)file->size, (long long)length, (long long)offset);
+}
+
 const uint8_t *sl_side_file_range(sl_reader *reader, const sl_place *place, const char *name, int64_t offset, int64_t length, int64_t *size) {
     const sl_side_file *file = sl_side_file_open(reader, place, name);
     if (!file) return NULL;   /* reported for the first tensor that named it */

@@ -40,6 +40,10 @@ bool sl_verify_func(const sl_op *op) {
         return false;
     const sl_block *body = sl_op_body(op, 0);
     bool buffers = sl_op_bool(op, "buffers", false);
+    if (sl_op_int(op, "absent", 0) < 0 || sl_op_int(op, "absent", 0) > sl_block_argument_count(body)) {
+        sl_op_report(op, SL_SEVERITY_ERROR, "core.func: `absent` must be a number of arguments, there are %d", sl_block_argument_count(body));
+        ok = false;
+    }
     if (sl_op_attr(op, "input_names") && !buffers)
         ok &= sl_verify_array(op, "input_names", sl_block_argument_count(body), SL_ATTR_STRING);
     if (sl_op_attr(op, "output_names"))

@@ -27,5 +27,5 @@ const sl_pass_info *sl_pass_find(const char *name, size_t length) {
 }
 
 const char *sl_pipeline_default(void) {
-    return "infer-shapes,recover-integers,simplify,recover-routing,split-branches,choose-layout,choose-precision,simplify,bound-memory,lower-to-nest,fuse,tile,bufferize,plan-memory";
+    return "infer-shapes,recover-integers,simplify,recover-routing,split-branches,choose-layout,choose-precision,simplify,drop-absent,bound-memory,lower-to-nest,fuse,tile,bufferize,plan-memory";
 }

@@ -180,6 +180,7 @@ def case_compile(bench):
     assert "ymm" not in bench.run("compile", m, "--emit=asm", "--target", "x86-64").out
     bench.run("compile", m, "--threads", "2")
     bench.run("compile", m, "--strict", "--no-verify")
+    bench.run("compile", m, "--absent-weights")
     if os.uname().machine == "x86_64":
         bench.run("compile", m, "--target", "aarch64", code=MODEL, says="can't run here")
 

@@ -25,6 +25,7 @@ typedef struct sluice_compile_options {
     int32_t timing;               /* print pass and codegen times */
     int32_t verify;               /* verify after every pass; default 1 */
     int32_t strict;
+    int32_t absent_weights;       /* weights may be missing in the model's files (cut off, or not there), as long as nothing needs them when the program is compiled */
     const char *deny;             /* "dense-fallback": an error where work could be skipped but is not; NULL: a remark */
     const char *precision;        /* of sums of products: f32 (default: exact), bf16, int8 (needs `calibration`); see docs/precision.md */
     const char *calibration;      /* file of ranges that `sluice calibrate` wrote, for int8 */

@@ -21,6 +21,7 @@ typedef struct sl_graph_tensor {          /* initializer or tensor attribute; da
     const void *data;                      /* row-major packed little-endian; for str: array of sl_graph_string */
     int64_t size;                          /* bytes */
     sl_place place;
+    const char *absent;                    /* why its bytes are not in the files, when that was allowed; data is NULL then. Else NULL */
 } sl_graph_tensor;
 
 typedef struct sl_graph_string { const char *bytes; int64_t length; } sl_graph_string;
@@ -99,6 +100,12 @@ typedef enum sl_model_format { SL_FORMAT_AUTO, SL_FORMAT_JSON_GRAPH, SL_FORMAT_O
 
 /* ---- readers (frontend/read_*.c). Report located diagnostics to the context's sink, then fail. `arena` must outlive modules imported from the model
  * (constant data is borrowed). Side files are resolved inside the folder of `path` only. */
+typedef struct sl_read_options {
+    sl_model_format format;
+    bool absent_weights;                   /* weights of known type and shape may lie beyond the end of their file, or be missing in it: they must not be needed once the program is compiled */
+} sl_read_options;
+/* `data` NULL: the file at `path`. */
+SL_MUST_USE sl_status sl_model_read(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size, const sl_read_options *options, sl_model **model);
 SL_MUST_USE sl_status sl_model_read_file(sl_context *context, sl_arena *arena, const char *path, sl_model_format format, sl_model **model);
 SL_MUST_USE sl_status sl_model_read_memory(sl_context *context, sl_arena *arena, const char *path, const void *data, size_t size,
                                            sl_model_format format, sl_model **model);

@@ -14,6 +14,10 @@ core.func @ends() {
 // CHECK: :[[@LINE+1]]:3: error: tensor.yield: ends a region of tensor.if, tensor.loop or route.switch, not of core.func
   tensor.yield
 }
+// CHECK: :[[@LINE+1]]:1: error: core.func: `absent` must be a number of arguments, there are 1
+core.func @absent(%x: tensor<f32>) -> (tensor<f32>) {absent = 2} {
+  core.return(%x) : (tensor<f32>)
+}
 core.func @on_buffers(%x: buffer<4 x f32>) {buffers = true} {
 // CHECK: :[[@LINE+1]]:3: error: core.return: a function on buffers returns no values
   core.return(%x) : (buffer<4 x f32>)
