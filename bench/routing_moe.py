@@ -4,6 +4,8 @@ One layer: router scores -> the k best experts of each token, softmax over their
 Bars: 1 token: time at most 1.3 x of the touched weights' bytes / measured read rate. From 256 tokens on: at least 0.9 x of the dense rate, which is that of the same two products (and
 activation) with one set of weights over as many rows as all experts get. Everywhere: at least 1.5 x faster than the best peer.
 
+`moe-mixed`: one program, so one layout of the weights, and a mix of loads; the schedule chosen by the load against each schedule for all loads. Bar: none of them is faster in total.
+
     bench/routing_moe.py [--threads 2] [--only E8-even-256,...]       by itself
 """
 import json
@@ -164,8 +166,52 @@ def run_case(arguments, context, name, layer, weights, engines, tokens, skewed, 
     return best / mine if good else None
 
 
+MIXED = dict(experts=32, k=2, d=128, ff=256, gated=False)
+MIX = [(1, "even", 64), (4, "even", 32), (16, "even", 16), (16, "skew", 16), (16, "peak", 16), (64, "even", 8), (64, "peak", 8), (512, "even", 1), (512, "skew", 1), (512, "peak", 1)]    # tokens, load, how often of each round
+
+
+def mixed_scores(tokens, load):
+    """peak: the first choice of all tokens is the last expert, the others share the second ones."""
+    scores = scores_of(MIXED, tokens, load == "skew")
+    if load == "peak":
+        scores[:, -1] += 100
+    return scores
+
+
+def mixed(arguments, context):
+    weights, native, times = weights_of(MIXED), harness.Ceilings().library, {}
+    with tempfile.TemporaryDirectory() as folder:
+        model = sluice_model(pathlib.Path(folder), MIXED, weights)
+        random = np.random.default_rng(3)
+        loads = [{"x": random.standard_normal((t, MIXED["d"]), np.float32), "scores": mixed_scores(t, load)} for t, load, _ in MIX]
+        first = harness.placed(lambda: sluice_api.Session(context, model, threads=arguments.threads).prepare(loads[0]))
+        sessions = {name: first if name == "auto" else harness.placed(lambda number=number: first.again(arguments.threads, schedule=number)) for name, number in sluice_api.SCHEDULES.items()}
+        picked = []
+        for feeds, (tokens, load, count) in zip(loads, MIX):
+            results = []
+            for session in sessions.values():
+                session.prepare(feeds).run()
+                results.append(session.fetch()[0])
+            if not all(np.array_equal(results[0], other) for other in results):
+                print("mixed: the schedules' results differ  WRONG")
+                return [None]
+            picked.append("+".join(name for name, number in first.schedules().items() if number))
+            repeat = max(1, 512 // tokens)
+            row = harness.interleave([lambda session=session: session.run_many(native, repeat) for session in sessions.values()], arguments.seconds / 2, least=9, warm=2)
+            times[tokens, load] = {name: harness.median(t) / repeat for name, t in zip(sessions, row)}
+    for (tokens, load, count), name in zip(MIX, picked):
+        print(f"  {load}-{tokens:<5} x {count:<3} " + "  ".join(f"{n} {1e6 * t:8.1f} us" for n, t in times[tokens, load].items()) + f"   chosen: {name}")
+    total = {name: sum(count * times[tokens, load][name] for tokens, load, count in MIX) for name in sessions}
+    best = min((name for name in total if name != "auto"), key=total.get)
+    print("moe-mixed        " + "  ".join(f"{name} {1e3 * t:.2f} ms" for name, t in total.items()) + f": {total[best] / total['auto']:.3f} of the best fixed one, {best} (bar: at least 1: {'met' if total['auto'] <= total[best] else 'MISSED'})", flush=True)
+    return []
+
+
 def cases(arguments, context, layers=LAYERS, tokens=TOKENS):
     """Ratios best peer / Sluice of all cases; None for a wrong one. Called by suite_routing.py."""
+    if not arguments.only or "moe-mixed" in arguments.only:
+        if mixed(arguments, context):
+            return [None]
     if arguments.only and not any(name.split("-")[0] in layers for name in arguments.only):
         return []
     import torch

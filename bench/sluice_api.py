@@ -51,6 +51,7 @@ class Description(ctypes.Structure):
 
 CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
 BF16 = 4
+SCHEDULES = {"auto": 0, "loop": 1, "grouped": 2, "padded": 3}
 
 
 def find_library():
@@ -98,12 +99,29 @@ class Session:
             setattr(options, field, value.encode() if isinstance(value, str) else value)
         self.program, self.session = ctypes.c_void_p(), ctypes.c_void_p()
         context.check(lib.sluice_compile_file(context.handle, str(path).encode(), ctypes.byref(options), ctypes.byref(self.program)))
-        session = SessionOptions()
-        lib.sluice_session_options_init(ctypes.byref(session))
-        session.threads, session.counters, session.pin = threads, int(counters), int(pin)
-        context.check(lib.sluice_session_create(self.program, ctypes.byref(session), ctypes.byref(self.session)))
+        self.open(threads, counters, pin)
         self.inputs = [self.describe(lib.sluice_program_input, i) for i in range(lib.sluice_program_input_count(self.program))]
         self.outputs = [self.describe(lib.sluice_program_output, i) for i in range(lib.sluice_program_output_count(self.program))]
+
+    def open(self, threads, counters=False, pin=False, schedule=0):
+        options = SessionOptions()
+        self.context.lib.sluice_session_options_init(ctypes.byref(options))
+        options.threads, options.counters, options.pin, options.schedule = threads, int(counters), int(pin), schedule
+        self.context.check(self.context.lib.sluice_session_create(self.program, ctypes.byref(options), ctypes.byref(self.session)))
+
+    def again(self, threads, **options):
+        """Another session of the same program, hence of the same weights; `options`: of the session."""
+        other = object.__new__(Session)
+        other.context, other.inputs, other.outputs, other.owner = self.context, self.inputs, self.outputs, self
+        other.program, other.session = self.program, ctypes.c_void_p()
+        other.open(threads, **options)
+        return other
+
+    def schedules(self):
+        """Group launches of the last run that ran as loop, as padded and as grouped."""
+        count = self.context.lib.sluice_session_schedule_count
+        count.restype, count.argtypes = ctypes.c_int64, [ctypes.c_void_p, ctypes.c_int]
+        return {name: count(self.session, number) for name, number in SCHEDULES.items() if number}
 
     def describe(self, function, index):
         description = Description()
@@ -169,4 +187,5 @@ class Session:
     def __del__(self):
         lib = self.context.lib
         lib.sluice_session_destroy(getattr(self, "session", None))
-        lib.sluice_program_destroy(getattr(self, "program", None))
+        if not hasattr(self, "owner"):
+            lib.sluice_program_destroy(getattr(self, "program", None))

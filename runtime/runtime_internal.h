@@ -50,6 +50,7 @@ struct sluice_session {
     int64_t *dense;                   /* SL_ABI_DENSE_FIELDS a launch site; then SL_ABI_BRANCH_FIELDS a branch site; likewise */
     int64_t *branches;
     sl_queue queue;
+    sl_block_memory cursors;          /* of a partition in ranges (routine_partition.c) */
     int64_t schedules[SLUICE_SCHEDULE_COUNT];   /* flushes of the last run by how they ran */
     int64_t bytes, peak_bytes;        /* all blocks together */
     sluice_code run_code;

@@ -54,8 +54,8 @@ void sluice_session_destroy(sluice_session *session) {
     sl_allocator allocator = session->allocator;
     sl_pool_destroy(session->pool);
     sl_deallocate(&allocator, session->arena.data, (size_t)session->arena.size);
-    sl_block_memory *const queue[] = {&session->queue.jobs, &session->queue.words, &session->queue.order};
-    for (int i = 0; i < 3; i++) sl_deallocate(&allocator, queue[i]->data, (size_t)queue[i]->size);
+    sl_block_memory *const queue[] = {&session->queue.jobs, &session->queue.words, &session->queue.order, &session->cursors};
+    for (int i = 0; i < 4; i++) sl_deallocate(&allocator, queue[i]->data, (size_t)queue[i]->size);
     for (int32_t i = 0; session->dynamic && i < table->dynamic_slot_count; i++) sl_deallocate(&allocator, session->dynamic[i].data, (size_t)session->dynamic[i].size);
     for (int32_t i = 0; session->outputs && i < table->output_count; i++) sl_deallocate(&allocator, session->outputs[i].data, (size_t)session->outputs[i].size);
     for (int32_t i = 0; session->staging && i < table->input_count; i++) sl_deallocate(&allocator, session->staging[i].data, (size_t)session->staging[i].size);

@@ -342,6 +342,13 @@ static inline int kernels_with(const route_run *run, bool products_only, const c
     return count;
 }
 
+/* An allocator that counts into the int64_t at `self`. */
+static inline void *count_allocations(void *self, void *pointer, size_t old_size, size_t new_size, size_t alignment) {
+    sl_allocator system = sl_allocator_system();
+    if (new_size > old_size) ++*(int64_t *)self;
+    return system.resize(system.self, pointer, old_size, new_size, alignment);
+}
+
 static inline void fill_rows(float *data, int64_t count, uint64_t seed) {
     for (int64_t i = 0; i < count; i++) data[i] = small_number(&seed);
 }

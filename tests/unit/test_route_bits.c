@@ -196,22 +196,14 @@ static void test_bad_key(void) {
 }
 
 /* ---- allocations ---- */
-static int64_t allocations;
-
-static void *count_allocations(void *self, void *pointer, size_t old_size, size_t new_size, size_t alignment) {
-    (void)self;
-    sl_allocator system = sl_allocator_system();
-    if (new_size > old_size) allocations++;
-    return system.resize(system.self, pointer, old_size, new_size, alignment);
-}
-
 static void test_no_allocations(void) {
+    int64_t allocations = 0;
     route_model m = {0};
     route_run run = {.text = build(&m)};
     static batch b;
     sluice_context_options options;
     sluice_context_options_init(&options);
-    options.resize = count_allocations;
+    options.resize = count_allocations, options.allocator_self = &allocations;
     CHECK_INT(sluice_context_create(&options, &run.context), SLUICE_OK);
     CHECK_INT(sluice_compile_memory(run.context, "model.json", run.text, strlen(run.text), NULL, &run.program), SLUICE_OK);
     sluice_session_options session;
