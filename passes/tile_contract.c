@@ -210,7 +210,7 @@ static bool rows_collide(tile_kernel *k, const contract *c, sl_element element) 
     int64_t stride = sl_expr_const_or(coefficient, 0) * sl_element_bits(element) / 8, sets = 64;
     if (stride <= 0 || stride % 64) return false;
     for (int64_t lines = stride / 64; sets > 1 && lines % 2 == 0; lines /= 2) sets /= 2;
-    return c->rows > 8 * sets;
+    return c->rows > (k->machine->wide_fma ? 4 : 8) * sets;          /* measured for both kinds of machine */
 }
 
 static bool choose_modes(tile_kernel *k, contract *c) {
@@ -329,7 +329,8 @@ static void choose_blocks(tile_kernel *k, contract *c) {
     double least_rows = c->m_known < 0 ? least_extent(c->m_extent) : (double)c->m_known, rows_here = least_rows < (double)block ? least_rows : (double)block;
     int64_t blocks = (int64_t)((least_rows + (double)block - 1) / (double)block), per_task = c->panels_at_once, want = 4 * threads;
     if (rows_here < 8) rows_here = 8;
-    double enough = c->a_mode == CONTRACT_A_PACKED ? 60000 : 20000;
+    if (c->matrix) rows_here = contract_matrix_rows(rows_here);
+    double enough = c->matrix ? 10000 : c->a_mode == CONTRACT_A_PACKED ? 60000 : 20000;
     if (c->a_mode == CONTRACT_A_PACKED && b_bytes <= k->machine->l2_bytes / 2) per_task = round_up(panels, c->panels_at_once);
     while (per_task < panels && (double)per_task * rows_here * panel_cycles < enough) per_task += c->panels_at_once;
     if (c->a_mode == CONTRACT_A_PACKED && blocks > 0) {
@@ -660,6 +661,7 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     launch->tasks = tile_mul(k, tile_mul(k, c->batch_extent, groups), blocks);
     double rows_here = c->m_known < 0 ? tile_estimate(c->m_extent) : (double)c->m_known;
     if (rows_here > (double)c->block_rows) rows_here = (double)c->block_rows;
+    if (c->matrix) rows_here = contract_matrix_rows(rows_here);
     launch->grain = tile_grain(k, (double)c->panels_per_task * tile_estimate(c->k_extent) / c->dot / (c->matrix ? 16 : 1) * c->column_vectors * (rows_here < 2 ? 2 : rows_here) * 1.2);
     launch->work = tile_mul(k, tile_mul(k, c->batch_extent, c->m_extent), tile_mul(k, c->n_extent, c->k_extent));
     if (c->twin) launch->work = tile_mul(k, launch->work, tile_const(k, 2));

@@ -96,6 +96,8 @@ int contract_copy_lanes(tile_kernel *k, const contract *c);
 bool contract_plan_matrix(tile_kernel *k, contract *c);
 /* Whether tiles can be loaded from A in place. */
 bool contract_matrix_direct(tile_kernel *k, const contract *c);
+/* Rows that take as long as `rows` do: weights of a tile have to be loaded, too. */
+double contract_matrix_rows(double rows);
 /* Around all tasks, and the rows of a block in between. */
 void contract_matrix_begin(tile_kernel *k, contract *c);
 void contract_emit_matrix_rows(tile_kernel *k, contract *c, sl_expr m_low, sl_expr m_high, sl_expr panel);

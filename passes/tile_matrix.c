@@ -9,12 +9,14 @@
  * they are packed with zeros behind k (what lay there might be NaN). A tile has R rows, 16 or fewer if that spreads the rows more evenly over as many tiles; what is left for the last tile of a block
  * begins further up instead (in place) or ends in scratch that nobody reads (packed), so nothing outside of a buffer is touched; rows computed twice are stored once.
  *
+ * Tiles come from L2 mostly, sixteen lines each, which the machine's own prefetching does not keep up with: weights are asked for two tiles ahead, rows one.
+ *
  * bf16 always goes this way where the machine has the tiles, also a single row: sums of even and of odd k are rounded apart inside of a tile's depth, as no vector instruction does it, so a second way for few
  * rows would make a row's bits depend on their number. Bytes are exact: few rows, known to be few, take the vectors' instructions, which start sooner.
  */
 #include "tile_contract.h"
 
-enum { TILE_ROWS = 16, TILE_BYTES = 64, SUMS = 0, LEFT = 4, RIGHT = 6, FEW_BYTE_ROWS = 4, MOST_PACKED = 8 << 20 };
+enum { TILE_ROWS = 16, TILE_BYTES = 64, SUMS = 0, LEFT = 4, RIGHT = 6, FEW_BYTE_ROWS = 4, AHEAD = 2, MOST_PACKED = 8 << 20 };
 
 static bool is_byte(sl_element element) { return element == SL_ELEMENT_i8 || element == SL_ELEMENT_u8; }
 
@@ -49,6 +51,8 @@ bool contract_matrix_direct(tile_kernel *k, const contract *c) {
     bool few = c->m_known >= 0 && c->m_known <= TILE_ROWS, packing = !few && c->n_known > 4 * c->width;
     return forced != SL_LEFT_PACKED && (!packing || forced == SL_LEFT_DIRECT) && c->k_known % depth == 0 && contract_dot_direct(k, c) && contract_rows_flat(k, c);
 }
+
+double contract_matrix_rows(double rows) { return rows < 3 * TILE_ROWS ? 3 * TILE_ROWS : rows; }
 
 /* ---- ops ---- */
 
@@ -103,6 +107,7 @@ static void emit_tiles(tile_kernel *k, contract *c, int count, int columns, sl_e
     sl_context *context = k->context;
     int pitch = c->column_vectors * c->panels_at_once * k->lanes, bytes = sl_element_bits(c->a_narrow) / 8;
     bool direct = c->a_mode == CONTRACT_A_DIRECT;
+    int ahead = k->pass->kernel.prefetch ? k->pass->kernel.prefetch : AHEAD;
     sl_expr starts[2] = {base, tile_add(k, base, tile_const(k, c->tile_height))}, left[2], right[4], right_stride = tile_const(k, (int64_t)c->width * c->dot);
     if (edge && direct) {
         sl_expr last = sl_expr_min(context, starts[count - 1], sl_expr_sub(context, m_high, tile_height(k, c)));
@@ -122,6 +127,14 @@ static void emit_tiles(tile_kernel *k, contract *c, int count, int columns, sl_e
         for (int v = 0; v < columns; v++) {
             if (i == 0) access_tile(k, SL_OP_kernel_matrix_load, RIGHT + v % 2, b, tile_add(k, right[v], tile_mul(k, at, tile_const(k, c->width))), right_stride);
             if (v == 0) access_tile(k, SL_OP_kernel_matrix_load, LEFT + i, a, tile_add(k, left[i], at), left_stride);
+            for (int row = 0; i == 0 && row < TILE_ROWS; row++) {
+                sl_expr line = tile_const(k, ((int64_t)ahead * TILE_ROWS + row) * c->width * c->dot);
+                tile_prefetch(k, b, tile_add(k, tile_add(k, right[v], tile_mul(k, at, tile_const(k, c->width))), line));
+            }
+            for (int row = 0; v == 0 && count == 2 && row < c->tile_height; row++) {
+                sl_expr line = tile_add(k, tile_mul(k, left_stride, tile_const(k, row)), tile_const(k, TILE_BYTES / bytes));
+                tile_prefetch(k, a, tile_add(k, tile_add(k, left[i], at), line));
+            }
             dot_tiles(k, c, SUMS + i * columns + v, LEFT + i, RIGHT + v % 2);
         }
     tile_end(k, 0, NULL, NULL);

@@ -42,6 +42,7 @@ static void fill_vectors(sl_machine *machine, sl_arch arch, uint64_t features, b
         machine->vector_bits = avx512 ? 512 : avx2 ? 256 : 128;
         machine->vector_registers = avx512 ? 32 : 16;
         machine->fma = has(features, SL_FEATURE_fma);
+        machine->wide_fma = avx512 && wide_pipes && machine->fma;
         machine->masked_memory = avx512;
         machine->gather = avx512;
         machine->int8_dot = avx512 ? has(features, SL_FEATURE_avx512vnni) : avx2 && has(features, SL_FEATURE_avxvnni);

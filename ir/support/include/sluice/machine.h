@@ -12,6 +12,7 @@ typedef struct sl_machine {
     int vector_bits;           /* widest vector that pays: 512, 256, 128 */
     int vector_registers;      /* architectural vector registers at that width: 32, 16 */
     bool fma, masked_memory;   /* fused multiply-add; per-lane masked loads and stores are cheap (AVX-512, SVE) or emulated (AVX2: vmaskmov) */
+    bool wide_fma;             /* two FMAs of 512 bits a cycle, next to two loads */
     bool gather;               /* hardware gather */
     bool int8_dot;             /* sums of four products of bytes in one instruction (VNNI, SDOT) */
     bool int8_left_unsigned;   /* whose left factor is u8 (VNNI), not i8 (SDOT) */
