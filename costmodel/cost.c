@@ -64,8 +64,7 @@ sl_choice sl_cost_choose(const sl_machine *machine, int threads, sl_arena *arena
 enum { FMA_LATENCY = 4, MAX_COLUMN_VECTORS = 4 };
 static const double loads_per_cycle = 2, loop_overhead = 1;
 
-/* Cycles of one step over k. */
-static double step_cycles(const sl_machine *machine, double rows, double columns) {
+double sl_cost_tile_step(const sl_machine *machine, double rows, double columns) {
     if (machine->wide_fma) {
         double arithmetic = rows * columns / 2, loads = (rows + columns) / 1.5, cycles = arithmetic > loads ? arithmetic : loads;
         cycles += (rows + columns) / 4;
@@ -78,7 +77,7 @@ static double step_cycles(const sl_machine *machine, double rows, double columns
 
 static double tile_cycles(const sl_machine *machine, double m, double n, double rows, double columns, double lanes) {
     double panels = ceil(n / (columns * lanes)), full = floor(m / rows), rest = m - full * rows;
-    return panels * (full * step_cycles(machine, rows, columns) + (rest > 0 ? step_cycles(machine, rest, columns) : 0));
+    return panels * (full * sl_cost_tile_step(machine, rows, columns) + (rest > 0 ? sl_cost_tile_step(machine, rest, columns) : 0));
 }
 
 sl_tile sl_cost_choose_tile(const sl_machine *machine, sl_arena *arena, int64_t m, int64_t n, int64_t k, int element_bits) {

@@ -94,13 +94,13 @@ static bool read_axes(tile_kernel *k, const contract *c, contract_window *w) {
 
 /* ---- choice ---- */
 
-static double rectangle_cycles(const contract_window *w, int ty, int tx, int vectors, double panels) {
+static double rectangle_cycles(const sl_machine *machine, const contract_window *w, int ty, int tx, int vectors, double panels) {
     double cycles = 0;
     for (int64_t y = w->y.extent; y > 0; y -= ty)
         for (int64_t x = w->x.extent; x > 0; x -= tx) {
             double pixels = (double)((y < ty ? y : ty) * (x < tx ? x : tx)), fma = pixels * vectors, loads = pixels / 2 + vectors;
             double step = fma > loads ? fma : loads;
-            cycles += (step > 4 ? step : 4) + 1;
+            cycles += machine->wide_fma ? sl_cost_tile_step(machine, pixels, vectors) : (step > 4 ? step : 4) + 1;
         }
     return cycles * panels;
 }
@@ -119,8 +119,8 @@ static double choose_rectangle(tile_kernel *k, contract *c, contract_window *w) 
             int64_t ty = most / tx < w->y.extent ? most / tx : w->y.extent;
             if (tx == before) continue;
             before = tx;
-            double cost = rectangle_cycles(w, (int)ty, tx, vectors, panels);
-            if (vectors == 2) cost *= 0.97;                  /* fewer broadcasts than one vector, fewer loads of B than three */
+            double cost = rectangle_cycles(k->machine, w, (int)ty, tx, vectors, panels);
+            if (vectors == 2 && !k->machine->wide_fma) cost *= 0.97;                  /* fewer broadcasts than one vector, fewer loads of B than three */
             if (cost < best * 0.9999) best = cost, w->ty = (int)ty, w->tx = tx, c->column_vectors = vectors;
         }
     }

@@ -26,6 +26,8 @@ sl_choice sl_cost_choose(const sl_machine *machine, int threads, sl_arena *arena
 typedef struct sl_tile { int rows; int column_vectors; int64_t k_block; const char *reason; } sl_tile;
 /* Extents of -1 are unknown until run time. */
 sl_tile sl_cost_choose_tile(const sl_machine *machine, sl_arena *arena, int64_t m, int64_t n, int64_t k, int element_bits);
+/* Cycles of one step over k of a tile of `rows` x `columns` vectors. */
+double sl_cost_tile_step(const sl_machine *machine, double rows, double columns);
 
 /* Percent of empty tasks up to which a grid with as many tasks for every branch as the fullest one has costs less than finding each task's branch. */
 int sl_cost_grid_padding(const sl_machine *machine);
