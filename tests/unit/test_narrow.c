@@ -251,6 +251,20 @@ static void case_matmul(fixture *f, sl_element a, sl_element b, int64_t rows, in
     finish(f, c, rows == -1 ? 5 : rows < 0 ? -rows : rows, 1e-5 * sqrt((double)k) * 4, dot);
 }
 
+/* Several products at once, each with weights of its own; or (batch 0) rows that lie across: one product of the left operand's columns. */
+static void case_strided(fixture *f, sl_element a, sl_element b, int64_t batch, int64_t rows, int64_t n, int64_t k, bool dot) {
+    begin(f, sl_arena_printf(f->arena, "%s x %s %ld times %ldx%ldx%ld, batch or across", sl_element_name(a), sl_element_name(b), (long)batch, (long)rows, (long)n, (long)k));
+    f->filling = FILL_EXACT;
+    f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8 && rows > 4;
+    sl_value *x = batch ? input(f, a, DIMS(batch, rows, k)) : input(f, a, DIMS(k, rows)), *w = batch ? input(f, b, DIMS(batch, k, n)) : input(f, b, DIMS(k, n)), *operands[2] = {x, w};
+    sl_element sums = a == SL_ELEMENT_bf16 ? SL_ELEMENT_f32 : SL_ELEMENT_i32;
+    sl_attr outer = batch ? INTS(f, 0) : ints(f, 0, NULL);
+    sl_named_attr attrs[5] = {{"left_batch", outer}, {"right_batch", outer}, {"left_sum", INTS(f, batch ? 2 : 0)}, {"right_sum", INTS(f, batch ? 1 : 0)},
+                              {"result_element", sl_attr_type(f->context, sl_type_scalar(f->context, sums))}};
+    sl_value *c = build(f, SL_OP_tensor_contract, 2, operands, 5, attrs);
+    finish(f, binary(f, SL_OP_arith_add, c, like(f, input(f, sums, DIMS(n)), c)), rows, 0, dot);
+}
+
 static void case_conv(fixture *f, sl_element a, sl_element b, int64_t channels, int64_t outputs, int64_t window, int64_t stride, int64_t pad, double padding, bool dot) {
     begin(f, sl_arena_printf(f->arena, "%s x %s conv %ld to %ld window %ld stride %ld", sl_element_name(a), sl_element_name(b), (long)channels, (long)outputs, (long)window, (long)stride));
     f->filling = FILL_EXACT;
@@ -311,6 +325,12 @@ static void all(fixture *f) {
         case_matmul(f, u8, i8, 17, 35, 9001, random, FILL_EXTREME, byte_dot);
         case_matmul(f, i8, i8, 30, 40, 12001, random, FILL_EXTREME, byte_dot);
         case_matmul(f, u8, u8, 17, 35, 9001, random, FILL_EXTREME, pairs);
+    }
+    for (int64_t batch = 0; batch < 4; batch += 3) {
+        case_strided(f, bf16, bf16, batch, 21, 50, 64, bf16_dot);
+        case_strided(f, bf16, bf16, batch, 3, 37, 33, bf16_dot);
+        case_strided(f, u8, i8, batch, 37, 140, 128, byte_dot);
+        case_strided(f, i8, i8, batch, 19, 20, 130, byte_dot);
     }
     case_conv(f, bf16, bf16, 3, 20, 3, 1, 1, 0, bf16_dot);
     case_conv(f, bf16, bf16, 64, 33, 3, 2, 1, 0, bf16_dot);
