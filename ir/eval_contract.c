@@ -3,7 +3,8 @@
  * Both become products of matrices: left[m][k] (times) right[k][n], the operands copied into that order first; a convolution does so for a chunk of output
  * positions at a time. Every element is summed over ascending k with one fused multiply-add per step from 0, in f32 for f32 and narrower, in f64 for f64, modulo
  * 2^64 for integers (wrapped to the accumulator's type at the end, which is the same). k runs over contracted axes in the order in which they are given, of a
- * convolution over the weight's axes in memory order: channel, kernel for nchw; kernel, channel for nhwc.
+ * convolution over the weight's axes in memory order: channel, kernel for nchw; kernel, channel for nhwc, where f32 channels in whole blocks of 16 are summed block by block: block, kernel,
+ * channel of the block (what a register tile reads of a block stays in L1).
  */
 #include "eval_internal.h"
 #include <math.h>
@@ -243,6 +244,25 @@ static void read_conv(sl_eval *eval, const sl_op *op, const sl_tensor *x, const 
     }
 }
 
+int64_t sl_conv_channel_block(bool channels_last, int spatial, sl_element x, sl_element weights, int64_t channels) {
+    enum { block = 16 };
+    return channels_last && spatial >= 2 && x == SL_ELEMENT_f32 && weights == SL_ELEMENT_f32 && channels > block && channels % block == 0 ? block : channels;
+}
+
+/* The weights of a convolution as [output channel][k], k in the order of the sum. */
+static char *arrange_weights(sl_eval *eval, domain d, const sl_tensor *w, bool channels_last, int64_t block) {
+    static const int blocked_order[] = {3, 1, 0, 2};
+    int order[SL_MAX_RANK], rank = w->rank;
+    int64_t channels = channels_last ? w->shape[rank - 2] : 0;
+    if (channels_last && block != channels) {        /* tap, block, channel of the block, output */
+        sl_tensor blocked = {w->element, 4, {1, channels / block, block, w->shape[rank - 1]}, w->data, w->size};
+        for (int s = 0; s < rank - 2; s++) blocked.shape[0] *= w->shape[s];
+        return permuted(eval, d, &blocked, blocked_order);
+    }
+    for (int axis = 0; axis < rank; axis++) order[axis] = channels_last ? (axis + rank - 1) % rank : axis;   /* outputs first */
+    return permuted(eval, d, w, order);
+}
+
 /* Row `tap` of the patch matrix: what the tap reads of one channel plane (starting at `base`) for output positions first..first+count-1; 0 outside. */
 static void load_tap(const conv_shape *conv, domain d, const sl_tensor *x, const int64_t *strides, int64_t base, const int64_t *tap, int64_t first, int64_t count,
                      void *out, int64_t to) {
@@ -297,9 +317,8 @@ static sl_tensor *conv(sl_eval *eval, const sl_op *op) {
     domain d = domain_of(accumulator);
     sl_strides(x->rank, x->shape, strides);
     sl_strides(x->rank, shape, to);
-    int order[SL_MAX_RANK];
-    for (int axis = 0; axis < w->rank; axis++) order[axis] = conv.channels_last ? (axis + w->rank - 1) % w->rank : axis;   /* outputs first */
-    char *weights = permuted(eval, d, w, order);
+    int64_t block = sl_conv_channel_block(conv.channels_last, conv.spatial, x->element, w->element, per_group);
+    char *weights = arrange_weights(eval, d, w, conv.channels_last, block);
     char *patch = sl_arena_alloc_aligned(eval->arena, domain_size(d) * (size_t)(k * chunk) + 1, 64);
     char *sums = sl_arena_alloc_aligned(eval->arena, domain_size(d) * (size_t)(m * chunk) + 1, 64);
     int64_t position_stride = to[conv.first_spatial + conv.spatial - 1], channel_stride = to[conv.channel_axis];
@@ -312,7 +331,7 @@ static sl_tensor *conv(sl_eval *eval, const sl_op *op) {
                     int64_t number = 0;
                     for (int s = 0; s < conv.spatial; s++) number = number * conv.kernel[s] + tap[s];
                     for (int64_t c = 0; c < per_group; c++) {
-                        row = conv.channels_last ? number * per_group + c : c * conv.taps + number;
+                        row = conv.channels_last ? (c / block * conv.taps + number) * block + c % block : c * conv.taps + number;
                         load_tap(&conv, d, x, strides, image * strides[0] + (group * per_group + c) * strides[conv.channel_axis], tap, first, run, patch, row * run);
                     }
                 } while (sl_next_index(conv.spatial, conv.kernel, tap));

@@ -1,7 +1,7 @@
 /* lower_to_nest_ops.c: reductions, sums of products, windows and lookups as nests.
  *
  * Loop order: parallel loops first, in the order of the result (for a convolution with groups the channel loop is split in groups x channels of a group),
- * then the reduction loops in the order in which the op adds up: reduced axes, summed axes, of a convolution the weights' axes in memory order (nhwc: kernel, channel; nchw: channel, kernel). A reduction whose extents are
+ * then the reduction loops in the order in which the op adds up: reduced axes, summed axes, of a convolution the weights' axes in memory order (nhwc: kernel, channel, where f32 channels come in whole blocks of 16 a block first; nchw: channel, kernel). A reduction whose extents are
  * all 1 has no reduction loop left; its body then combines with the start value as a constant. */
 #include "lower_to_nest.h"
 
@@ -201,6 +201,14 @@ static bool window_pads(const window *w) {
     return false;
 }
 
+/* Channels that are summed over the whole window before the next ones, so that their pixels stay in L1 (tile_window.c); 0: all. A single tap has the same order without blocks. */
+static int64_t convolution_block(const window *w, sl_type x, sl_type weights, sl_expr inner) {
+    int64_t channels = sl_expr_const_or(inner, -1), block = sl_conv_channel_block(w->first == 1, w->spatial, sl_type_element(x), sl_type_element(weights), channels);
+    bool single = true;
+    for (int s = 0; s < w->spatial && w->first == 1; s++) single &= sl_type_static_dim(weights, s) == 1;
+    return single || channels < 1 || block == channels ? 0 : block;
+}
+
 sl_op *sl_lower_conv(sl_op *op) {
     sl_nest_spec spec;
     sl_context *context = sl_op_context(op);
@@ -226,11 +234,14 @@ sl_op *sl_lower_conv(sl_op *op) {
             ri[w.channel] = wi[w_out] = sl_expr_add(context, sl_expr_mul(context, group, per_group), m);
         }
     }
+    int64_t block = convolution_block(&w, xt, wt, inner);
+    sl_expr number = block ? sl_spec_loop(&spec, sl_expr_const(context, sl_expr_const_or(inner, 0) / block), true) : NULL;
     for (int pass = 0; pass < 2; pass++) {                 /* the sum runs over the weights of one output channel as they lie in memory */
         if ((pass == 0) == last) {
             for (int s = 0; s < w.spatial; s++) wi[w_first + s] = sl_spec_loop(&spec, sl_type_dim(wt, w_first + s), true);
         } else {
-            wi[w_in] = sl_spec_loop(&spec, inner, true);
+            wi[w_in] = sl_spec_loop(&spec, block ? sl_expr_const(context, block) : inner, true);
+            if (block) wi[w_in] = sl_expr_add(context, sl_expr_mul(context, number, sl_expr_const(context, block)), wi[w_in]);
         }
     }
     for (int s = 0; s < w.spatial; s++) xi[w.first + s] = window_position(context, &w, s, ri[w.first + s], wi[w_first + s]);

@@ -158,6 +158,36 @@ static subject *convolution(world *w, conv_kind kind) {
     return s;
 }
 
+/* Channels last and in whole blocks, which are summed one after the other: tails of pixels and columns, steps, distances, groups, images. */
+static subject *blocked_convolutions(world *w) {
+    static const struct { int in, out, kernel, step, dilation, groups, height, width, low, high; } shapes[] = {
+        {32, 5, 3, 1, 1, 1, 5, 7, 1, 1}, {48, 33, 3, 1, 1, 1, 4, 15, 1, 1}, {64, 16, 3, 2, 1, 1, 9, 17, 1, 1}, {32, 70, 3, 1, 2, 1, 8, 31, 2, 2}, {96, 17, 3, 1, 1, 2, 6, 13, 1, 1}, {32, 24, 5, 3, 1, 1, 13, 29, 2, 0},
+        {32, 16, 2, 2, 1, 1, 6, 43, 0, 0}, {160, 8, 3, 1, 1, 1, 3, 1, 1, 1}, {32, 3, 3, 1, 1, 1, 1, 44, 1, 1}};
+    sl_text text, yields, types;
+    sl_text_init(&text, w->arena), sl_text_init(&yields, w->arena), sl_text_init(&types, w->arena);
+    int count = (int)(sizeof shapes / sizeof *shapes);
+    for (int i = 0; i < count; i++) {
+        int in = shapes[i].in, out = shapes[i].out, kernel = shapes[i].kernel, step = shapes[i].step, dilation = shapes[i].dilation, groups = shapes[i].groups, pads = shapes[i].low + shapes[i].high;
+        int height = shapes[i].height, width = shapes[i].width, span = dilation * (kernel - 1) + 1, y = (height + pads - span) / step + 1, x = (width + pads - span) / step + 1;
+        out = out / groups * groups;
+        sl_text_append(&text, "  %%s%d = tensor.slice(%%x) {starts = [expr(0), expr(0), expr(0), expr(1)], steps = ints[1, 1, 1, 1]} : (tensor<B x 13 x 44 x 161 x f32>) -> tensor<B x %d x %d x %d x f32>\n", i, height, width, in);
+        sl_text_append(&text, "  %%w%d = core.constant {value = data<tensor<%d x %d x %d x %d x f32>>[", i, kernel, kernel, in / groups, out);
+        for (int k = 0; k < kernel * kernel * in / groups * out; k++) sl_text_append(&text, "%s%.9g", k ? ", " : "", random_number());
+        sl_text_append(&text, "]} : () -> tensor<%d x %d x %d x %d x f32>\n", kernel, kernel, in / groups, out);
+        sl_text_append(&text, "  %%c%d = tensor.conv(%%s%d, %%w%d) {dilations = ints[%d, %d], groups = %d, layout = \"nhwc\", pads_high = ints[%d, %d], pads_low = ints[%d, %d], strides = ints[%d, %d]} : "
+                              "(tensor<B x %d x %d x %d x f32>, tensor<%d x %d x %d x %d x f32>) -> tensor<B x %d x %d x %d x f32>\n", i, i, i, dilation, dilation, groups, shapes[i].high, shapes[i].high, shapes[i].low, shapes[i].low,
+                       step, step, height, width, in, kernel, kernel, in / groups, out, y, x, out);
+        sl_text_append(&yields, "%s%%c%d", i ? ", " : "", i);
+        sl_text_append(&types, "%stensor<B x %d x %d x %d x f32>", i ? ", " : "", y, x, out);
+    }
+    const char *whole = sl_arena_printf(w->arena, "core.func @main(%%x: tensor<B x 13 x 44 x 161 x f32>) -> (%s) {\n%s  core.return(%s) : (%s)\n}\n", types.data, text.data, yields.data, types.data);
+    subject *s = new_subject(w, "blocked convolutions", whole, 1, 0);
+    RUN(s, FILL_RANDOM, 4, 0, 0, 1, 13, 44, 161);
+    RUN(s, FILL_RANDOM, 4, 0, 0, 2, 13, 44, 161);
+    RUN(s, FILL_SPECIAL, 4, 0, 0, 2, 13, 44, 161);
+    return s;
+}
+
 int main(void) {
     static const target targets[] = {{"x86-64-v4", 16, true}, {"x86-64-v3", 8, true}, {"x86-64", 4, false}, {"aarch64", 4, true}};
     world w;
@@ -202,6 +232,8 @@ int main(void) {
         try_all(&w, convolution(&w, CONV_WINDOW), t, convolutions, COUNT(convolutions));
         try_all(&w, convolution(&w, CONV_PIXEL), t, convolutions, COUNT(convolutions));
         try_all(&w, convolution(&w, CONV_GROUPED), t, convolutions, COUNT(convolutions));
+        static const variant blocked[] = {{"", "blocks of channels"}, {"strategy=contract,orientation=swapped", "contraction"}, {"strategy=contract,b=direct,a=packed", "contraction"}, {"strategy=general", NULL}};
+        try_all(&w, blocked_convolutions(&w), t, blocked, COUNT(blocked));
         static const variant depthwise[] = {{"strategy=depthwise", "depthwise"}, {"strategy=rows", "rows: ", true}, {"strategy=general", NULL}};
         try_all(&w, convolution(&w, CONV_DEPTHWISE), t, depthwise, COUNT(depthwise));
     }

@@ -61,6 +61,9 @@ void sl_eval_options_init(sl_eval_options *options);
  * core, arith, tensor, route and nest. */
 SL_MUST_USE sl_status sl_eval_function(sl_module *module, const char *name, sl_arena *arena, const sl_eval_options *options, int input_count,
                                        const sl_tensor *const *inputs, int output_count, sl_tensor **outputs);
+/* Channels of a group that a convolution sums over all taps before the next ones (docs/architecture.md, Determinism of sums): 16 of f32 channels that come last in whole blocks of 16; else all. */
+int64_t sl_conv_channel_block(bool channels_last, int spatial, sl_element x, sl_element weights, int64_t channels);
+
 /* Folds one pure op whose operands are all constants; false when it can't (too large: more than max_elements results, or unsupported). */
 bool sl_op_fold_constant(sl_op *op, int64_t max_elements, sl_attr *results);
 
