@@ -157,7 +157,7 @@ sl_attr sl_attr_data_copy(sl_context *context, sl_type type, const void *data, i
         struct sl_attr_data key = {.kind = SL_ATTR_DATA, .type = type, .bytes = data, .integer = size};
         return intern_attr(context, &key);
     }
-    void *copy = sl_arena_alloc_aligned(context->arena, (size_t)size, 64);
+    void *copy = sl_arena_alloc_data(context->arena, (size_t)size);
     memcpy(copy, data, (size_t)size);
     return sl_attr_data(context, type, copy, size);
 }
@@ -170,7 +170,7 @@ sl_attr sl_attr_data_zero(sl_context *context, sl_type type, void **writable) {
     attr->type = type;
     attr->integer = size;
     attr->by_identity = true;
-    attr->bytes = *writable = sl_arena_alloc_aligned(context->arena, (size_t)size, 64);
+    attr->bytes = *writable = sl_arena_alloc_data(context->arena, (size_t)size);
     return attr;
 }
 

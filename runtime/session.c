@@ -20,8 +20,9 @@ sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64
     if (limit > 0 && session->bytes - block->size + wanted > limit)
         return SL_ERROR(SL_OUT_OF_MEMORY, "%s needs %lld bytes; with the %lld in use that exceeds the session's memory limit of %lld", what,
                         (long long)size, (long long)(session->bytes - block->size), (long long)limit);
+    const size_t alignment = wanted >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
     if (grow == SL_GROW_KEEP) {
-        void *data = session->allocator.resize(session->allocator.self, block->data, (size_t)block->size, (size_t)wanted, ALIGNMENT);
+        void *data = session->allocator.resize(session->allocator.self, block->data, (size_t)block->size, (size_t)wanted, alignment);
         if (!data) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory: %s needs %lld bytes", what, (long long)size);
         session->bytes -= block->size;
         block->data = data;
@@ -29,7 +30,7 @@ sl_status sl_session_grow(sluice_session *session, sl_block_memory *block, int64
         sl_deallocate(&session->allocator, block->data, (size_t)block->size);
         session->bytes -= block->size;
         *block = (sl_block_memory){0};
-        block->data = session->allocator.resize(session->allocator.self, NULL, 0, (size_t)wanted, ALIGNMENT);
+        block->data = session->allocator.resize(session->allocator.self, NULL, 0, (size_t)wanted, alignment);
     }
     if (!block->data) return SL_ERROR(SL_OUT_OF_MEMORY, "no memory: %s needs %lld bytes", what, (long long)size);
     block->size = wanted;

@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { HUGE_PAGE = 2 << 20 };
+
 /* ---- allocators ---- */
 
 /* Large blocks hold weights, which are streamed: with small pages the look-up of addresses takes up to a third of the time. A hint only. */
 static void prefer_huge_pages(void *pointer, size_t size) {
 #ifdef MADV_HUGEPAGE
-    const uintptr_t page = 2 << 20;
+    const uintptr_t page = HUGE_PAGE;
     uintptr_t from = ((uintptr_t)pointer + page - 1) / page * page, to = ((uintptr_t)pointer + size) / page * page;
     if (size >= 2 * page && to > from) (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
 #else
@@ -90,7 +92,8 @@ _Noreturn void sl_out_of_memory(void) {
 
 /* ---- arenas ---- */
 
-enum { DEFAULT_BLOCK = 16 << 10, LARGEST_USUAL_BLOCK = 4 << 20, BLOCK_ALIGNMENT = 64, USUAL_ALIGNMENT = 16 };
+enum { DEFAULT_BLOCK = 16 << 10, LARGEST_USUAL_BLOCK = 4 << 20, BLOCK_ALIGNMENT = 64, USUAL_ALIGNMENT = 16,
+       SMALLEST_DATA = 16 << 10, FIRST_DATA_BLOCK = 2 * HUGE_PAGE, LARGEST_DATA_BLOCK = 16 * HUGE_PAGE };
 
 typedef struct block {
     struct block *older;
@@ -109,10 +112,12 @@ struct sl_arena {
     block *newest;
     cleanup *cleanups;
     size_t block_size;   /* of the next usual block */
+    block *data;         /* that sl_arena_alloc_data bumps; NULL: none yet */
+    size_t data_size;    /* of the next one */
 };
 
-static block *block_create(const sl_allocator *allocator, size_t size) {
-    block *fresh = allocator->resize(allocator->self, NULL, 0, size, BLOCK_ALIGNMENT);
+static block *block_create(const sl_allocator *allocator, size_t size, size_t alignment) {
+    block *fresh = allocator->resize(allocator->self, NULL, 0, size, alignment);
     if (!fresh) return NULL;
     *fresh = (block){.older = NULL, .size = size, .used = sizeof(block)};
     return fresh;
@@ -122,11 +127,11 @@ sl_arena *sl_arena_create(const sl_allocator *allocator, size_t block_size) {
     if (block_size == 0) block_size = DEFAULT_BLOCK;
     if (block_size < 1024) block_size = 1024;
     /* The arena's own record is the first thing in its first block. */
-    block *first = block_create(allocator, block_size);
+    block *first = block_create(allocator, block_size, BLOCK_ALIGNMENT);
     if (!first) return NULL;
     sl_arena *arena = (sl_arena *)((char *)first + (first->used + USUAL_ALIGNMENT - 1) / USUAL_ALIGNMENT * USUAL_ALIGNMENT);
     first->used = (size_t)((char *)(arena + 1) - (char *)first);
-    *arena = (sl_arena){.allocator = *allocator, .newest = first, .cleanups = NULL, .block_size = block_size};
+    *arena = (sl_arena){.allocator = *allocator, .newest = first, .cleanups = NULL, .block_size = block_size, .data_size = FIRST_DATA_BLOCK};
     return arena;
 }
 
@@ -158,10 +163,22 @@ void sl_arena_reset(sl_arena *arena) {
         current = older;
     }
     current->used = (size_t)((char *)(arena + 1) - (char *)current);
-    arena->newest = current;
+    arena->newest = current, arena->data = NULL;
 }
 
 const sl_allocator *sl_arena_allocator(const sl_arena *arena) { return &arena->allocator; }
+
+/* A block that is not bumped by usual allocations goes behind the one that is. The oldest block stays last since it holds the arena. */
+static void keep_behind(sl_arena *arena, block *fresh) {
+    block *current = arena->newest;
+    if (current->older) {
+        fresh->older = current->older;
+        current->older = fresh;
+    } else {
+        fresh->older = current;
+        arena->newest = fresh;
+    }
+}
 
 /* NULL when the allocator refuses. Not zeroed. */
 static void *take(sl_arena *arena, size_t size, size_t alignment) {
@@ -171,17 +188,10 @@ static void *take(sl_arena *arena, size_t size, size_t alignment) {
         size_t head = (sizeof(block) + alignment - 1) / alignment * alignment;
         if (size > SIZE_MAX / 2) return NULL;
         bool own = size > arena->block_size / 4;
-        block *fresh = block_create(&arena->allocator, own ? head + size : arena->block_size);
+        block *fresh = block_create(&arena->allocator, own ? head + size : arena->block_size, BLOCK_ALIGNMENT);
         if (!fresh) return NULL;
         if (own && current->size - current->used > size / 8 + 256) {
-            /* Keeps bumping the usual block: the large one goes behind it, full. The oldest block stays last since it holds the arena. */
-            if (current->older) {
-                fresh->older = current->older;
-                current->older = fresh;
-            } else {
-                fresh->older = current;
-                arena->newest = fresh;
-            }
+            keep_behind(arena, fresh);       /* the usual block is bumped on; the large one is full */
         } else {
             fresh->older = current;
             arena->newest = fresh;
@@ -200,6 +210,22 @@ void *sl_arena_alloc_aligned(sl_arena *arena, size_t size, size_t alignment) {
     void *pointer = take(arena, size ? size : 1, alignment);
     if (!pointer) sl_out_of_memory();
     return memset(pointer, 0, size ? size : 1);
+}
+
+void *sl_arena_alloc_data(sl_arena *arena, size_t size) {
+    if (size < SMALLEST_DATA || size > LARGEST_DATA_BLOCK / 2) return sl_arena_alloc_aligned(arena, size, BLOCK_ALIGNMENT);
+    size_t start = arena->data ? (arena->data->used + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT : 0;
+    if (!arena->data || start > arena->data->size || size > arena->data->size - start) {
+        while (arena->data_size < 2 * size) arena->data_size *= 2;
+        block *fresh = block_create(&arena->allocator, arena->data_size, HUGE_PAGE);
+        if (!fresh) return sl_arena_alloc_aligned(arena, size, BLOCK_ALIGNMENT);
+        keep_behind(arena, fresh);
+        if (arena->data_size < LARGEST_DATA_BLOCK) arena->data_size *= 2;
+        arena->data = fresh;
+        start = (sizeof(block) + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
+    }
+    arena->data->used = start + size;
+    return memset((char *)arena->data + start, 0, size);
 }
 
 void *sl_arena_alloc(sl_arena *arena, size_t size) { return sl_arena_alloc_aligned(arena, size, USUAL_ALIGNMENT); }

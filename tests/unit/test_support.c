@@ -49,6 +49,36 @@ static void arena_aligns_zeroes_grows_and_cleans_up(void) {
     CHECK_INT(cleaned, 2);
 }
 
+/* Data of all sizes between others, twice: blocks for data are opened, filled up, and forgotten by a reset. */
+static void arena_keeps_constant_data_together(void) {
+    static const size_t sizes[] = {1, 100, 16 << 10, 70001, 3 << 20, 147456, 9437184, 600 << 10, 40 << 20, 65, 2 << 20};
+    enum { COUNT = sizeof sizes / sizeof sizes[0] };
+    sl_allocator allocator = sl_allocator_system();
+    sl_arena *arena = sl_arena_create(&allocator, 0);
+    sl_guard guard;
+    if (!SL_GUARD_ENTER(&guard)) abort();
+    for (int round = 0; round < 2; round++) {
+        unsigned char *data[COUNT], *between[COUNT];
+        for (int i = 0; i < COUNT; i++) {
+            data[i] = sl_arena_alloc_data(arena, sizes[i]), between[i] = sl_arena_alloc(arena, 333);
+            CHECK((uintptr_t)data[i] % 64 == 0);
+            bool zero = true;
+            for (size_t at = 0; at < sizes[i]; at++) zero &= data[i][at] == 0;
+            CHECK(zero);
+            memset(data[i], i + 1, sizes[i]), memset(between[i], 100 + i, 333);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            CHECK_INT(data[i][0], i + 1);
+            CHECK_INT(data[i][sizes[i] - 1], i + 1);
+            CHECK_INT(between[i][0], 100 + i);
+            CHECK_INT(between[i][332], 100 + i);
+        }
+        sl_arena_reset(arena);
+    }
+    sl_guard_leave(&guard);
+    sl_arena_destroy(arena);
+}
+
 static void refused_memory_leads_to_the_innermost_guard(void) {
     sl_failing_allocator state = {.base = sl_allocator_system(), .fail_at = 2};
     sl_allocator failing = sl_allocator_failing(&state);
@@ -207,6 +237,7 @@ static void locations_fuse_without_doubles(void) {
 int main(void) {
     status_carries_code_and_message();
     arena_aligns_zeroes_grows_and_cleans_up();
+    arena_keeps_constant_data_together();
     refused_memory_leads_to_the_innermost_guard();
     context_survives_every_failed_allocation();
     text_quotes_and_grows();
