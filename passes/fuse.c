@@ -2,13 +2,14 @@
  *
  * In: nest.generic ops as lower-to-nest leaves them. Out: fewer nest.generic ops with larger bodies, and nest.group ops (ir/ops/nest.def) of kind
  * `attention`, `contraction` and `rows`; a nest that joined nothing stays as it is. Values are what they were bit for bit: no sum is reassociated
- * (the kernel made of an `attention` group rounds differently).
+ * but in step 4 (and the kernel made of an `attention` group rounds differently).
  *
  * For each block, innermost first, and never across a region's boundary:
  *   1. elementwise nests merge into the bodies of their readers (fuse_merge.c);
  *   2. a sum of products, the softmax of its rows and a sum of products with that become one pass over the keys (fuse_attention.c; not under --strict);
  *   3. sums of products take their epilogues (fuse_contraction.c);
- *   4. reductions gather what shares their rows (fuse_rows.c).
+ *   4. reductions over the columns of a sum of products are taken in its kernel, chunk by chunk (fuse_statistics.c; not under --strict);
+ *   5. reductions gather what shares their rows (fuse_rows.c).
  * Every step asks the cost model, which is told bytes, operations and launches of both ways; its reason is kept in the group's attribute `reason`. */
 #include "fuse.h"
 
@@ -27,6 +28,7 @@ static void fuse_block(sl_fuse *fuse, sl_block *block) {
     fuse->pass->changes += sl_block_erase_dead(block);
     sl_fuse_attention(fuse);
     sl_fuse_contractions(fuse);
+    sl_fuse_statistics(fuse);
     sl_fuse_rows(fuse);
 }
 

@@ -4,6 +4,7 @@
 
 #include "nest_build.h"
 #include "passes_internal.h"
+#include "statistics.h"
 
 typedef struct sl_fuse {
     sl_pass_context *pass;
@@ -73,6 +74,7 @@ bool sl_fuse_accepts(sl_fuse *fuse, const sl_fuse_space *space, sl_op *nest, con
 void sl_fuse_merge(sl_fuse *fuse);          /* fuse_merge.c: elementwise nests into their consumers' bodies */
 void sl_fuse_attention(sl_fuse *fuse);      /* fuse_attention.c: contraction, softmax, contraction */
 void sl_fuse_contractions(sl_fuse *fuse);   /* fuse_contraction.c: epilogues */
+void sl_fuse_statistics(sl_fuse *fuse);     /* fuse_statistics.c: reductions of a contraction's columns */
 void sl_fuse_rows(sl_fuse *fuse);           /* fuse_rows.c: reductions and elementwise nests over shared rows */
 /* Whether elementwise nest `nest` could be an epilogue of a contraction whose result it reads. */
 bool sl_fuse_is_epilogue(sl_fuse *fuse, sl_op *nest);

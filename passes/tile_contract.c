@@ -42,7 +42,8 @@ static bool assign_roles(tile_kernel *k, contract *c) {
     if (!sl_nest_is_contraction(c->anchor, &info)) return false;
     int role = contiguous_role(k, c->anchor, &info);
     bool swap = info.n_count == 0 || (role == SL_ROLE_M && info.m_count > 0);
-    if (k->pass->kernel.orientation && info.n_count && info.m_count) swap = swap != (k->pass->kernel.orientation == SL_ORIENTATION_SWAPPED);
+    if (c->statistic_count) swap = false;
+    else if (k->pass->kernel.orientation && info.n_count && info.m_count) swap = swap != (k->pass->kernel.orientation == SL_ORIENTATION_SWAPPED);
     c->left = swap ? info.right : info.left, c->right = swap ? info.left : info.right;
     c->accumulator = info.accumulator;
     c->loop_count = sl_nest_loop_count(c->anchor);
@@ -161,13 +162,14 @@ static bool collect(tile_kernel *k, contract *c) {
     if (c->twin) open_space(c, &c->twin_space), tile_collect_value(k, &c->twin_space, c->twin, c->loops, sl_nest_argument(c->twin, c->right));
     for (int i = 0; i < c->group.nest_count; i++) {
         sl_op *nest = c->group.nests[i];
-        if (nest == c->anchor || nest == c->gather || nest == c->twin) continue;
+        if (nest == c->anchor || nest == c->gather || nest == c->twin || contract_is_statistic(c, nest)) continue;
         if (!same_loops(c, nest)) return false;
         tile_collect(k, &c->c_space, nest, c->loops);
     }
     for (int i = 0; i < c->group.yield_count; i++) {
         sl_expr positions[SL_MAX_RANK];
         sl_value *yield = c->group.yields[i];
+        if (contract_is_statistic(c, tile_maker(yield))) continue;
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
         tile_collect_write(k, &c->c_space, k->outputs.data[i].tensor, positions);
     }
@@ -625,6 +627,7 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     c->heavy = contract_epilogue_is_heavy(c);
     int64_t sum_rows = c->k_block ? (one_block ? c->m_known : c->block_rows) : c->rows;
     if (c->heavy || c->k_block || c->matrix) c->c_scratch = tile_scratch(k, c->accumulator, sum_rows * c->width * c->panels_at_once * bytes);
+    if (c->statistic_count) contract_statistics_scratch(k, c, one_block ? c->m_known : c->block_rows);
     bool again = c->a_mode == CONTRACT_A_PACKED && !sl_expr_equals_const(groups, 1);
     if (again) {                     /* tasks of one block of rows follow one another when there is one block: packed once for all that a thread gets in a row */
         c->a_tag = tile_scratch(k, SL_ELEMENT_i64, 64);
@@ -639,6 +642,7 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     if (c->a_mode == CONTRACT_A_PACKED) pack_rows_once(k, c, counts, indices, m_low, m_high);
     sl_expr panel = tile_mul(k, indices[1], tile_const(k, c->panels_per_task)), panel_end = tile_add(k, panel, tile_const(k, c->panels_per_task));
     int depth = k->depth;
+    c->statistic_low = m_low, c->statistic_group = indices[1];
     bool whole = panels >= 0 && c->panels_per_task >= panels;
     if (whole) panel = zero, panel_end = c->panels;
     else if (panels < 0 || panels % c->panels_per_task) panel_end = sl_expr_min(context, panel_end, c->panels);
@@ -656,6 +660,7 @@ static void emit_kernel(tile_kernel *k, contract *c, tile_launch *launch) {
     else if (c->k_block) emit_k_blocks(k, c, m_low, m_high, panel);
     else emit_rows(k, c, m_low, m_high, panel);
     while (k->depth > depth) tile_end(k, 0, NULL, NULL);
+    if (c->statistic_count) contract_statistics_write(k, c, m_low, span, indices[1]);
     while (k->depth > 0) tile_end(k, 0, NULL, NULL);
     if (c->matrix) contract_matrix_end(k);
     launch->tasks = tile_mul(k, tile_mul(k, c->batch_extent, groups), blocks);
@@ -702,7 +707,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->anchor = c->group.nests[c->group.anchor];
     if (!sl_nest_is_contraction(c->anchor, NULL)) return false;
     tile_kernel *k = tile_kernel_begin(pass, op);
-    bool ok = assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS;
+    bool ok = contract_find_statistics(k, c) && assign_roles(k, c) && c->loop_count < TILE_MAX_LOOPS;
     int products = c->group.twin < 0 ? 1 : 2, before = c->group.anchor + (c->group.twin < c->group.anchor ? 1 - products : 0);
     if (c->group.twin >= 0) c->twin = c->group.nests[c->group.twin];
     if (ok && before > 0) {
@@ -733,7 +738,8 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         c->whole.shared = false;
         tile = choose_tile(k, c, c->n_known, bits);
     }
-    bool matrix = !c->twin && contract_plan_matrix(k, c);
+    while (c->statistic_count && c->chunk % (tile.column_vectors * k->lanes)) tile.column_vectors--;       /* chunks are whole panels */
+    bool matrix = !c->twin && !c->statistic_count && contract_plan_matrix(k, c);
     if (matrix) c->whole.shared = false;
     else c->rows = tile.rows, c->column_vectors = tile.column_vectors, c->width = tile.column_vectors * k->lanes, c->tile_reason = tile.reason;
     if (!matrix && c->m_known >= 0 && c->rows > c->m_known) c->rows = c->m_known < 1 ? 1 : (int)c->m_known;
@@ -741,7 +747,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     c->panels = sl_expr_ceildiv(k->context, c->n_extent, tile_const(k, c->columns)), c->panels_at_once = 1;
     sl_element weights = sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->right)));
     c->b_element = lane_element(weights) ? weights : c->accumulator;
-    bool windows = weights == c->accumulator && sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))) == weights && !c->twin && contract_can_pack(k, c) && contract_plan_window(k, c);
+    bool windows = !c->statistic_count && weights == c->accumulator && sl_type_element(sl_value_type(sl_op_operand(c->anchor, c->left))) == weights && !c->twin && contract_can_pack(k, c) && contract_plan_window(k, c);
     if (windows) c->b_mode = CONTRACT_B_CONSTANT, c->columns = c->width;
     else if (!choose_modes(k, c) || (c->twin && c->b_mode != CONTRACT_B_CONSTANT)) {
         tile_kernel_drop(k);
@@ -753,6 +759,7 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
         int most = 2;
         while (!matrix && most > 1 && (c->rows + 1) * most * c->column_vectors + 1 > k->machine->vector_registers) most--;
         while (most > 1 && round_up(panels, most) * 32 > panels * (c->whole.shared ? 32 : 33)) most--;      /* at most 3 % of padding panels, none behind a slice */
+        while (c->statistic_count && c->chunk / c->width % most) most--;
         if (forced->panels && !matrix && !(c->whole.shared && panels % forced->panels)) most = forced->panels;      /* the accumulators that do not fit spill */
         c->panels_at_once = most;
         used = round_up(panels, most);
@@ -763,6 +770,10 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     k->sets[c->n_set].aligned = sl_expr_const_or(sl_nest_bound(c->anchor, c->n[c->n_count - 1]), 1) % k->lanes == 0;
     c->whole.shared &= !windows && c->b_mode == CONTRACT_B_CONSTANT && c->dot == 1;
     if (!windows) choose_blocks(k, c);
+    if (c->statistic_count) {
+        c->panels_per_task = c->chunk / c->width, c->rows_stream = false;
+        if (c->block_rows > STATISTIC_ROWS) c->block_rows = STATISTIC_ROWS / c->rows * c->rows;
+    }
     if (!windows) choose_few(k, c);
     if (c->b_mode == CONTRACT_B_CONSTANT && !contract_pack_weights(k, c, cache)) {
         tile_kernel_drop(k);
@@ -784,6 +795,8 @@ bool tile_try_contract(sl_pass_context *pass, tile_cache *cache, sl_op *op) {
     if (windows) launch.reason = sl_arena_printf(k->arena, "contraction: %s%s", contract_window_reason(k, c), c->heavy ? ", epilogue by rows of the tile" : "");
     else launch.reason = sl_arena_printf(k->arena, "contraction: %s; %d panels at once, %lld rows and %lld panels a task%s, %s, %s%s", c->tile_reason, c->panels_at_once,
                                     (long long)c->block_rows, (long long)c->panels_per_task, c->rows_stream ? " (all: the weights stay in L2)" : "", a_names[c->a_mode], b_names[c->b_mode], c->k_block ? sl_arena_printf(k->arena, ", k in blocks of %lld", (long long)c->k_block) : c->heavy ? ", epilogue by rows of the tile" : "");
+    if (c->statistic_count) launch.reason = sl_arena_printf(k->arena, "%s; %d values of each row's chunk of %lld columns%s", launch.reason, c->statistic_count, (long long)c->chunk,
+                                                            c->statistic_scratch ? ", which are not stored" : "");
     tile_kernel_finish(k, &launch);
     return true;
 }

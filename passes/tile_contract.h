@@ -18,8 +18,9 @@ typedef enum contract_a { CONTRACT_A_DIRECT, CONTRACT_A_PACKED, CONTRACT_A_WINDO
 typedef enum contract_b { CONTRACT_B_CONSTANT, CONTRACT_B_DIRECT, CONTRACT_B_PACKED } contract_b;
 
 typedef struct contract_window contract_window;
+typedef struct contract_statistic contract_statistic;
 
-enum { CONTRACT_FEW = 4 };                   /* up to so many rows the time is that of reading the weights */
+enum { CONTRACT_FEW = 4, STATISTIC_ROWS = 96 };   /* up to so many rows the time is that of reading the weights; rows of a block whose columns wait in scratch */
 
 typedef struct contract {
     tile_group group;
@@ -67,6 +68,12 @@ typedef struct contract {
     sl_value *starts;                        /* constant start values of the sums, one a column: they take a_shift out again; NULL: 0 */
     bool matrix;                             /* on matrix tiles (tile_matrix.c) */
     int tile_height;                         /* rows of one */
+    int statistic_count;                     /* reductions of the columns by chunks (statistics.h) */
+    contract_statistic *statistics;
+    int64_t chunk;                           /* columns of one; a task's */
+    sl_expr statistic_low, statistic_group;  /* the task's first row and its chunk */
+    sl_expr statistic_row;                   /* in the task's block, at which an epilogue is */
+    sl_value *statistic_scratch;             /* NULL: the matrix is stored, and read back */
     contract_window *window;                 /* tile_window.c's plan */
     int64_t rectangle_width, rectangle_step; /* a tile's row i is rectangle_step * (i / rectangle_width) + i % rectangle_width behind its first; width 0: i */
 } contract;
@@ -124,6 +131,15 @@ bool contract_has_guard(const tile_space *space);
 bool contract_can_pack(tile_kernel *k, contract *c);
 /* Sets `packed`, `starts` and `packed_batch`: B in the layout that the chosen tile reads. False when an offset is not known while compiling. */
 bool contract_pack_weights(tile_kernel *k, contract *c, tile_cache *cache);
+
+/* ---- tile_statistics.c ---- */
+/* Finds the group's statistics: they are no epilogue. False when they are not as fuse makes them. */
+bool contract_find_statistics(tile_kernel *k, contract *c);
+bool contract_is_statistic(const contract *c, const sl_op *nest);
+/* Scratch for the block's rows; keeps one vector of columns at the bases in place; the task's values from what was kept. */
+void contract_statistics_scratch(tile_kernel *k, contract *c, int64_t rows);
+void contract_statistics_update(tile_kernel *k, contract *c);
+void contract_statistics_write(tile_kernel *k, contract *c, sl_expr m_low, sl_expr rows, sl_expr group);
 
 /* ---- tile_contract.c ---- */
 /* Whether all rows of A in place have one distance; where row `row` begins there, and vector v of a packed panel. */

@@ -8,7 +8,7 @@
 bool contract_epilogue_is_heavy(const contract *c) {
     double cost = 0;
     for (int i = 0; i < c->group.nest_count; i++)
-        if (c->group.nests[i] != c->anchor && c->group.nests[i] != c->gather && c->group.nests[i] != c->twin) cost += sl_estimate_body(c->group.nests[i]);
+        if (c->group.nests[i] != c->anchor && c->group.nests[i] != c->gather && c->group.nests[i] != c->twin && !contract_is_statistic(c, c->group.nests[i])) cost += sl_estimate_body(c->group.nests[i]);
     return cost > 12;
 }
 
@@ -27,11 +27,14 @@ static void finish(tile_kernel *k, contract *c, sl_value *sum, sl_value *other) 
     if (c->twin) bind_sum(k, c, c->twin, other);
     for (int i = 0; i < c->group.yield_count; i++) {
         sl_value *yield = c->group.yields[i];
+        if (contract_is_statistic(c, tile_maker(yield))) continue;
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
         values[i] = tile_read(k, yield, positions, NULL);
     }
+    if (c->statistic_count) contract_statistics_update(k, c);
     for (int i = 0; i < c->group.yield_count; i++) {
         sl_value *yield = c->group.yields[i];
+        if (contract_is_statistic(c, tile_maker(yield))) continue;
         tile_result_positions(k, tile_maker(yield), sl_value_index(yield), c->loops, positions);
         tile_write(k, i, positions, values[i]);
     }
@@ -70,6 +73,7 @@ void contract_epilogue_rows(tile_kernel *k, contract *c, sl_expr m_base, sl_expr
         distance = tile_add(k, tile_mul(k, sl_expr_floordiv(k->context, row, width), tile_const(k, c->rectangle_step)), sl_expr_mod(k->context, row, width));
     }
     if (c->m_set >= 0) k->sets[c->m_set].base = tile_variable(k, tile_index(k, tile_add(k, m_base, distance)));
+    if (c->statistic_count) c->statistic_row = sl_expr_sub(k->context, tile_add(k, m_base, row), c->statistic_low);
     for (int v = 0; v < result_vectors(c); v++) {
         sum_place place = place_of_sum(c, v);
         place_columns(k, c, panel, v);
@@ -131,6 +135,7 @@ void contract_epilogue(tile_kernel *k, contract *c, int rows, sl_expr m_base, sl
             sl_expr row = tile_add(k, m_base, tile_const(k, c->rectangle_width ? i / c->rectangle_width * c->rectangle_step + i % c->rectangle_width : i));
             /* Rows that divide into several loops get a variable each, so that the divisions are those of a plain number. */
             if (c->m_set >= 0) k->sets[c->m_set].base = c->m_count > 1 ? tile_variable(k, tile_index(k, row)) : row;
+            if (c->statistic_count) c->statistic_row = sl_expr_sub(k->context, row, c->statistic_low);
             for (int v = 0; v < result_vectors(c); v++) {
                 sum_place place = place_of_sum(c, v);
                 place_columns(k, c, panel, v);

@@ -129,6 +129,28 @@ static subject *attention_of(world *w, int columns) {
     return s;
 }
 
+/* Reductions of a product's columns, the second chunk of which has `columns`: the matrix is only reduced, or its softmax is wanted, too. Rows in a dim of their own and in two. */
+static subject *statistics_of(world *w, int columns, bool stored) {
+    sl_text text;
+    sl_text_init(&text, w->arena);
+    int n = 768 + columns;
+    const char *m = sl_arena_printf(w->arena, "tensor<2 x M x %d x f32>", n), *t = "tensor<2 x M x f32>";
+    sl_text_append(&text, "core.func @main(%%x: tensor<2 x M x 6 x f32>, %%w: tensor<6 x %d x f32>, %%b: tensor<%d x f32>) -> (%s, %s, %s, %s%s%s) {\n", n, n, t, t, t, t, stored ? ", " : "", stored ? m : "");
+    sl_text_append(&text, "  %%p = tensor.contract(%%x, %%w) {left_batch = ints[], left_sum = ints[2], right_batch = ints[], right_sum = ints[0]} : (tensor<2 x M x 6 x f32>, tensor<6 x %d x f32>) -> %s\n", n, m);
+    sl_text_append(&text, "  %%b1 = tensor.reshape(%%b) : (tensor<%d x f32>) -> tensor<1 x 1 x %d x f32>\n  %%bb = tensor.broadcast(%%b1) : (tensor<1 x 1 x %d x f32>) -> %s\n", n, n, n, m);
+    sl_text_append(&text, "  %%s = arith.add(%%p, %%bb) : (%s, %s) -> %s\n  %%max = tensor.reduce(%%s) {axes = ints[2], kind = \"max\"} : (%s) -> %s\n", m, m, m, m, t);
+    sl_text_append(&text, "  %%min = tensor.reduce(%%s) {axes = ints[2], kind = \"min\"} : (%s) -> %s\n  %%sum = tensor.reduce(%%s) {axes = ints[2], kind = \"sum\"} : (%s) -> %s\n", m, t, m, t);
+    sl_text_append(&text, "  %%sq = arith.mul(%%s, %%s) : (%s, %s) -> %s\n  %%squares = tensor.reduce(%%sq) {axes = ints[2], kind = \"sum\"} : (%s) -> %s\n", m, m, m, m, t);
+    sl_text_append(&text, "  %%m1 = tensor.reshape(%%max) : (%s) -> tensor<2 x M x 1 x f32>\n  %%mb = tensor.broadcast(%%m1) : (tensor<2 x M x 1 x f32>) -> %s\n", t, m);
+    sl_text_append(&text, "  %%d = arith.sub(%%s, %%mb) : (%s, %s) -> %s\n  %%e = arith.exp(%%d) : (%s) -> %s\n  %%total = tensor.reduce(%%e) {axes = ints[2], kind = \"sum\"} : (%s) -> %s\n", m, m, m, m, m, m, t);
+    sl_text_append(&text, "  %%l = arith.log(%%total) : (%s) -> %s\n  %%lse = arith.add(%%l, %%max) : (%s, %s) -> %s\n", t, t, t, t, t);
+    if (stored) sl_text_append(&text, "  %%t1 = tensor.reshape(%%total) : (%s) -> tensor<2 x M x 1 x f32>\n  %%tb = tensor.broadcast(%%t1) : (tensor<2 x M x 1 x f32>) -> %s\n  %%y = arith.div(%%e, %%tb) : (%s, %s) -> %s\n", t, m, m, m, m);
+    sl_text_append(&text, "  core.return(%%lse, %%min, %%sum, %%squares%s) : (%s, %s, %s, %s%s%s)\n}\n", stored ? ", %y" : "", t, t, t, t, stored ? ", " : "", stored ? m : "");
+    subject *s = new_subject(w, sl_arena_printf(w->arena, "statistics of %d columns%s", n, stored ? ", stored" : ""), text.data, 3, 1e-4);
+    for (int64_t rows = 1; rows <= 60; rows += rows < 8 ? 1 : 13) RUN(s, rows % 4 == 3 ? FILL_SPECIAL : FILL_RANDOM, 3, 2, 1, 2, rows, 6, 6, n, n);
+    return s;
+}
+
 /* Channels last, views of one input that start at an odd channel: 3 x 3 windows over 3 channels, a window for each channel, one pixel, two groups. */
 typedef enum conv_kind { CONV_WINDOW, CONV_DEPTHWISE, CONV_PIXEL, CONV_GROUPED } conv_kind;
 
@@ -228,6 +250,11 @@ int main(void) {
         try_all(&w, rows_of(&w, t->lanes), t, rows, COUNT(rows));
         static const variant attention[] = {{"attention=off", NULL}, {"attention=on", "one pass over the keys"}, {"attention=on,queries=5,keys=16", "5 queries a task"}};
         if (t->fma) try_all(&w, attention_of(&w, 2 * t->lanes), t, attention, COUNT(attention));
+        static const variant statistics[] = {{"statistics=off", NULL}, {"statistics=on", "chunk of 768 columns, which are not stored"}, {"statistics=on,tile-rows=2,tile-vectors=1,block-rows=4", "chunk of 768 columns"},
+            {"statistics=on,k-block=2", "chunk of 768 columns"}, {"statistics=on,strategy=rows", NULL}}, stored[] = {{"statistics=on", "chunk of 768 columns"}};
+        try_all(&w, statistics_of(&w, 29, false), t, statistics, t->fma ? COUNT(statistics) : 2);
+        try_all(&w, statistics_of(&w, -700, false), t, statistics, 2);
+        try_all(&w, statistics_of(&w, 4 * t->lanes, true), t, stored, COUNT(stored));
         static const variant convolutions[] = {{"", NULL}, {"strategy=contract", "contraction"}, {"strategy=rows", "rows: ", true}, {"strategy=general", NULL}, {"strategy=contract,tile-rows=2,tile-vectors=1", "contraction"}};
         try_all(&w, convolution(&w, CONV_WINDOW), t, convolutions, COUNT(convolutions));
         try_all(&w, convolution(&w, CONV_PIXEL), t, convolutions, COUNT(convolutions));
