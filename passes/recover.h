@@ -95,6 +95,10 @@ bool sl_bodies_gather(sl_bodies *bodies, sl_op *last);
 /* Multiply-adds for one row in all branches together, and elements that packing and merging move for one choice. */
 double sl_bodies_products(const sl_bodies *bodies);
 double sl_bodies_moved(const sl_bodies *bodies, sl_type result);
+/* Multiply-adds for one row in the bodies of one side. */
+double sl_bodies_products_of(const sl_bodies *bodies, int side);
+/* Share of the rows that went to a branch of this op in the runs of the profile; -1: not known. */
+double sl_recover_rate(const sl_pass_context *pass, const sl_op *op, int64_t branch);
 /* The number of elements that one row of `type` has; symbols count as 128. */
 double sl_recover_row_elements(sl_type type, int rows);
 

@@ -205,9 +205,16 @@ double sl_recover_row_elements(sl_type type, int rows) {
 }
 
 double sl_bodies_products(const sl_bodies *bodies) {
+    double sum = sl_bodies_products_of(bodies, SL_SIDE_EVERY);
+    for (int side = 0; side < bodies->branches; side++) sum += sl_bodies_products_of(bodies, side);
+    return sum;
+}
+
+double sl_bodies_products_of(const sl_bodies *bodies, int side) {
     double sum = 0;
     for (size_t i = 0; i < bodies->members.count; i++) {
         const sl_member *member = &bodies->members.data[i];
+        if (member->side != side) continue;
         sl_op_kind kind = sl_op_get_kind(member->op);
         if ((kind != SL_OP_tensor_contract && kind != SL_OP_tensor_conv) || member->rows < 0) continue;
         double count = sl_recover_row_elements(sl_value_type(sl_op_result(member->op, 0)), member->rows);

@@ -88,6 +88,20 @@ void sl_recover_replace(sl_pass_context *pass, sl_op *op, sl_value *value) {
     pass->changes++;
 }
 
+/* ---- profiles ---- */
+
+double sl_recover_rate(const sl_pass_context *pass, const sl_op *op, int64_t branch) {
+    if (!pass->profile) return -1;
+    sl_text place;
+    sl_text_init(&place, pass->scratch);
+    sl_loc_describe(&place, sl_op_loc(op));
+    for (int i = 0; i < pass->profile->count; i++) {
+        const sl_profile_branch *seen = &pass->profile->branches[i];
+        if (seen->branch == branch && seen->dense_rows > 0 && strcmp(seen->node, place.length ? place.data : "") == 0) return (double)seen->rows / (double)seen->dense_rows;
+    }
+    return -1;
+}
+
 /* ---- keys ---- */
 
 static sl_value *compare_to(sl_builder *b, const char *predicate, sl_value *value, double with) {

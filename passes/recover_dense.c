@@ -135,11 +135,18 @@ static bool is_worth(dense *d, sl_bodies *bodies, const sl_fact *fact, sl_type r
     *work = sl_bodies_products(bodies);
     double share = picked > 0 ? (double)picked / (double)experts : 0.5;    /* of a mask nothing is known */
     if (share > 1) share = 1;
+    int seen = 0;
+    double rates = 0;
+    for (int e = 0; e < bodies->branches; e++) {
+        double rate = sl_recover_rate(d->pass, d->op, e);
+        if (rate >= 0) rates += rate, seen++;
+    }
+    if (seen) share = rates / seen;
     double moved = sl_bodies_moved(bodies, result) * share * bodies->branches;
     *saved = *work * (1 - share);
     if (d->pass->strict) return near_miss(d, "skipping might differ where one meets NaN or infinity, and the mode is strict");
     if (*saved < SL_RECOVER_MOVE_COST * moved)
-        return near_miss(d, sl_arena_printf(d->pass->scratch, "%.0f multiply-adds a row that would be saved are not worth moving %.0f elements", *saved, moved));
+        return near_miss(d, sl_arena_printf(d->pass->scratch, "%.0f multiply-adds a row that would be saved%s are not worth moving %.0f elements", *saved, seen ? ", by the profile," : "", moved));
     return true;
 }
 

@@ -39,10 +39,17 @@ bool sl_recover_select(sl_pass_context *pass, sl_op *select, bool *failed) {
         if (sl_bodies_products(&hidden) > 0) *failed |= sl_pass_dense_fallback(pass, select, "what it selects from is computed for all rows: it mixes rows");
         return false;
     }
+    double rates[2] = {sl_recover_rate(pass, select, 0), sl_recover_rate(pass, select, 1)};
+    bool seen = rates[0] >= 0 || rates[1] >= 0;
+    if (seen) {    /* what the rows of earlier runs would have saved: the other side */
+        if (rates[0] < 0) rates[0] = 1 - rates[1];
+        if (rates[1] < 0) rates[1] = 1 - rates[0];
+        work = sl_bodies_products_of(&bodies, 0) * (1 - rates[0]) + sl_bodies_products_of(&bodies, 1) * (1 - rates[1]);
+    }
     const char *why = pass->strict ? "both sides are computed for all rows: skipping might differ where they meet NaN or infinity, and the mode is strict"
                       : !fits      ? sl_arena_printf(pass->scratch, "both sides are computed for all rows: %s", bodies.trouble)
                       : work < SL_RECOVER_MOVE_COST * moved
-                          ? sl_arena_printf(pass->scratch, "both sides are computed for all rows: %.0f multiply-adds a row are not worth moving %.0f elements", work, moved)
+                          ? sl_arena_printf(pass->scratch, "both sides are computed for all rows: %.0f multiply-adds a row%s are not worth moving %.0f elements", work, seen ? " that the profile says would be saved" : "", moved)
                           : NULL;
     if (why) {
         *failed |= sl_pass_dense_fallback(pass, select, why);

@@ -167,6 +167,60 @@ static void test_recursions(void) {
     }
 }
 
+/* ---- the same with one cache of keys and values: those of round 1 serve all rounds, so later rounds project none; a router's planted scores say who goes on (8, 4 and 2 rows), and who is done stays done ---- */
+
+static void test_shared_keys(void) {
+    enum { FF = 32, SQUARE = WIDTH * WIDTH };
+    static const int on[3][ROWS] = {{1, 1, 1, 1, 1, 1, 1, 1}, {0, 1, 1, 0, 0, 1, 1, 0}, {1, 1, 0, 1, 1, 0, 1, 1}};    /* the last row's ones do not bring back who was done */
+    float scores[3 * ROWS], x[ROWS * WIDTH];
+    int64_t position[ROWS];
+    fill_rows(x, ROWS * WIDTH, 12);
+    for (int i = 0; i < ROWS; i++) position[i] = i;
+    for (int i = 0; i < 3 * ROWS; i++) scores[i] = on[i / ROWS][i % ROWS] ? 0.5f : -0.5f;
+    route_value values[] = {{"scores", 'f', 2, {3, ROWS}, scores}, {"position", 'i', 1, {ROWS}, position}, {"x", 'f', 2, {ROWS, WIDTH}, x}};
+    route_model m = {0};
+    route_run run;
+    route_text *t = &m.nodes;
+    add_input(&m, "scores", "f32", "3, 'rows'"), add_input(&m, "position", "i64", "'rows'"), add_input(&m, "x", "f32", "'rows', 16");
+    add_constant(&m, "rounds", "i64", "2"), add_constant(&m, "none", "i64", "-1"), add_constant(&m, "block", "i64", "0"), add_constant(&m, "one", "i64", "1"), add_constant(&m, "hidden", "f32", "-1e9"), add_constant(&m, "bar", "f32", "0.0");
+    add_constant(&m, "axis0", "i64", "[0]"), add_constant(&m, "axis1", "i64", "[1]");
+    for (int layer = 0; layer < 2; layer++) {
+        static const char *const names[] = {"wq%d", "wk%d", "wv%d"};
+        for (int i = 0; i < 3; i++) add_weight(&m, name_of(names[i], layer, 0), WIDTH, WIDTH, (uint64_t)(layer * 8 + i));
+        add_weight(&m, name_of("up%d", layer, 0), WIDTH, FF, (uint64_t)layer * 8 + 5), add_weight(&m, name_of("down%d", layer, 0), FF, WIDTH, (uint64_t)layer * 8 + 6);
+    }
+    say(t, "pr = Unsqueeze position axis1"), say(t, "pc = Unsqueeze position axis0"), say(t, "seen = GreaterOrEqual pr pc");
+    recursion_layer(t, 0, "x"), recursion_layer(t, 1, "o0");    /* round 1: all rows; k0, v0, k1 and v1 are the cache */
+    say(t, "first = Gather scores block | 'axis': 0"), say(t, "all = Greater first bar");
+    open_loop(t, "'rounds', '', 'o1', 'all'", "'y', 'left'", "{'name': 'i'}, {'name': 'c'}, {'name': 'h'}, {'name': 'active'}");
+    say(t, "round = Add i one"), say(t, "score = Gather scores round | 'axis': 0"), say(t, "good = Greater score bar"), say(t, "still = And active good"), say(t, "keys = Where still block none");
+    open_route(t, "round", "'keys', 'h', 'position', 'h'", "hn");
+    open_body(t, "{'name': 'r'}, {'name': 'at'}");
+    say(t, "rpr = Unsqueeze at axis1"), say(t, "rseen = GreaterOrEqual rpr pc");
+    for (int l = 0; l < 2; l++) {
+        char from[8];
+        snprintf(from, sizeof from, l ? "bo%d" : "r", l - 1);
+        say(t, "bq%d = MatMul %s wq%d", l, from, l), say(t, "bs%d = MatMul bq%d kt%d", l, l, l), say(t, "bm%d = Where rseen bs%d hidden", l, l), say(t, "bp%d = Softmax bm%d | 'axis': -1", l, l), say(t, "ba%d = MatMul bp%d v%d", l, l, l);
+        say(t, "br%d = Add %s ba%d", l, from, l), say(t, "bu%d = MatMul br%d up%d", l, l, l), say(t, "bg%d = Relu bu%d", l, l), say(t, "bd%d = MatMul bg%d down%d", l, l, l), say(t, "bo%d = Add br%d bd%d", l, l, l);
+    }
+    close_body(t, "'bo1'");
+    close_route(t, "'merge': 'keep'");
+    say(t, "go = Identity c");
+    close_loop(t, "'go', 'hn', 'still'");
+    run_open(&run, model_text(&m, "'y', 'left'"), 2);
+    check_close(&run, values, 3, 1e-5);
+    CHECK_INT(branch(&run, 0).rows, 4 + 2);
+    CHECK_INT(branch(&run, 0).runs, 2);
+    /* 14 rows through queries and feed-forward, 8 through keys and values (of 24); each row's scores are those of the 8 cached keys. */
+    CHECK_INT(products(&run, false), 2 * (14 * (SQUARE + 2 * WIDTH * FF) + 8 * 2 * SQUARE + 14 * ROWS * 2 * WIDTH));
+    CHECK_INT(products(&run, true), 2 * (24 * (SQUARE + 2 * WIDTH * FF) + 8 * 2 * SQUARE + 24 * ROWS * 2 * WIDTH));
+    for (int i = 0; i < 2 * ROWS; i++) scores[ROWS + i] = -1;    /* nobody goes on: no round starts */
+    check_close(&run, values, 3, 1e-5);
+    CHECK_INT(branch(&run, 0).runs, 0);
+    run_close(&run);
+    model_free(&m);
+}
+
 /* ---- mixture of depths inside of a loop: in each of n rounds the two rows with the largest first value take the block ---- */
 
 static void test_depths_in_a_loop(void) {
@@ -240,6 +294,7 @@ int main(void) {
     test_guidance();
     test_early_end();
     test_recursions();
+    test_shared_keys();
     test_depths_in_a_loop();
     test_experts_in_a_loop();
     return check_result();

@@ -227,7 +227,59 @@ static void test_products(void) {
     check_products(true, high, 3, 62, 62);
 }
 
+/* A flattened exit that nobody takes, by the profile of earlier runs: the late side runs for all rows, and packing them would only cost. Without a profile, and with one in which half of the rows leave, it
+ * becomes a switch. Bits are the same. */
+static void test_recovered_by_profile(void) {
+    enum { EXIT_ROWS = 16 };
+    int64_t leaves[EXIT_ROWS];
+    float x[EXIT_ROWS * 32], want[2][EXIT_ROWS * 8];
+    fill_rows(x, EXIT_ROWS * 32, 9);
+    route_value values[] = {{"leaves", 'i', 1, {EXIT_ROWS}, leaves}, {"x", 'f', 2, {EXIT_ROWS, 32}, x}};
+    route_model m = {0};
+    route_text *t = &m.nodes;
+    add_input(&m, "leaves", "i64", "'rows'"), add_input(&m, "x", "f32", "'rows', 32"), add_constant(&m, "one", "i64", "1"), add_constant(&m, "axis", "i64", "[1]");
+    add_weight(&m, "head", 32, 8, 3), add_weight(&m, "block", 32, 64, 4), add_weight(&m, "late", 64, 8, 5);
+    say(t, "sure = Equal leaves one"), say(t, "mask = Unsqueeze sure axis"), say(t, "early = MatMul x head"), say(t, "h = MatMul x block"), say(t, "a = Relu h"), say(t, "end = MatMul a late"), say(t, "y = Where mask early end");
+    const char *text = model_text(&m, "'y'");
+    for (int half = 0; half < 2; half++) {
+        route_run run;
+        run_open(&run, text, 1);
+        for (int i = 0; i < EXIT_ROWS; i++) leaves[i] = half && i % 2;
+        check_same(&run, values, 2);
+        CHECK_INT(sluice_session_branch_count(run.session), 2);
+        memcpy(want[half], run.output.data, sizeof want[half]);
+        sluice_profile *profile;
+        CHECK_INT(sluice_profile_create(run.context, &profile), SLUICE_OK);
+        CHECK_INT(sluice_profile_record(profile, run.session), SLUICE_OK);
+        CHECK_INT(sluice_profile_write(profile, "exits-profile.json"), SLUICE_OK);
+        sluice_profile_destroy(profile);
+        sluice_session_destroy(run.session);
+        sluice_program_destroy(run.program);
+        run.session = NULL, run.program = NULL;
+        sluice_compile_options options;
+        sluice_compile_options_init(&options);
+        options.profile = "exits-profile.json";
+        CHECK_INT(sluice_compile_memory(run.context, "model.json", text, strlen(text), &options, &run.program), SLUICE_OK);
+        sluice_session_options session;
+        sluice_session_options_init(&session);
+        session.counters = 1;
+        CHECK_INT(sluice_session_create(run.program, &session, &run.session), SLUICE_OK);
+        check_run(&run, values, 2);
+        CHECK_INT(sluice_session_branch_count(run.session), half ? 2 : 0);
+        CHECK_INT(products(&run, false), half ? EXIT_ROWS / 2 * (256 + 2048 + 512) : EXIT_ROWS * (256 + 2048 + 512));
+        CHECK(memcmp(run.output.data, want[half], sizeof want[half]) == 0);
+        options.deny = "dense-fallback";
+        sluice_program *denied = NULL;
+        CHECK_INT(sluice_compile_memory(run.context, "model.json", text, strlen(text), &options, &denied) == SLUICE_OK, half);
+        if (!half) CHECK_CONTAINS(sluice_last_error(run.context), "256 multiply-adds a row that the profile says would be saved are not worth moving");
+        sluice_program_destroy(denied);
+        run_close(&run);
+    }
+    model_free(&m);
+}
+
 int main(void) {
+    test_recovered_by_profile();
     test_counts_pick();
     test_profiles();
     test_whole_batches();
