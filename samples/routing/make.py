@@ -163,6 +163,17 @@ def free_branches():
                                                             same("zero")], merge="add", weighted=1)])
 
 
+def pruned():
+    """Columns of zeros, known when compiling."""
+    up = matrix(8, 64, 60)
+    for line in up["data"]:
+        for column in range(64):
+            if column % 4:
+                line[column] = 0.0
+    write("pruned", "Pruned weights: three of four columns of the first weight are 0, which is known when compiling. They are neither stored nor multiplied.", ROWS, RESULT, {"up": up, "down": matrix(64, 8, 61)},
+          [node("MatMul", ["x", "up"], "h"), node("Relu", ["h"], "a"), node("MatMul", ["a", "down"], "y")])
+
+
 if __name__ == "__main__":
-    for make in (scalar_if, row_if, early_exit, experts, depth, width, neurons, constant_gates, free_branches):
+    for make in (scalar_if, row_if, early_exit, experts, depth, width, neurons, constant_gates, free_branches, pruned):
         make()

@@ -86,7 +86,8 @@ static void test_gating_residual(bool with_edge) {
 /* ---- MC-SMoE: 8 ids, 3 merged experts, each W = U (64 x 4) V (4 x 256) + S, of whose 256 columns 26 (a tenth) are kept; top-1, 32 tokens. S is written as its kept columns and their places, so nothing
  * of it that is zero is stored; the low-rank product stays one: 64 x 4 + 4 x 256 products a row, not 64 x 256 ---- */
 
-static void test_merged_experts(void) {
+/* `dense`: S is written whole, with columns of zeros, which the compiler drops but for one: 64 more products a row. */
+static void test_merged_experts(bool dense) {
     enum { TOKENS = 32, WIDTH = 64, OUT = 256, RANK = 4, KEPT = 26 };
     int64_t ids[TOKENS];
     float x[TOKENS * WIDTH];
@@ -105,12 +106,27 @@ static void test_merged_experts(void) {
         strcat(places, "]]");
         add_weight(&m, name_of("u%d", e, 0), WIDTH, RANK, (uint64_t)e), add_weight(&m, name_of("v%d", e, 0), RANK, OUT, (uint64_t)e + 5), add_weight(&m, name_of("s%d", e, 0), WIDTH, KEPT, (uint64_t)e + 10);
         add_constant(&m, name_of("places%d", e, 0), "i64", places);
+        if (!dense) continue;
+        uint64_t state = (uint64_t)e * 7 + 3;
+        next_entry(&m.weights), put(&m.weights, "'whole%d': {'type': 'f32', 'shape': [%d, %d], 'data': [", e, WIDTH, OUT);
+        for (int k = 0; k < WIDTH * OUT; k++) {
+            bool kept = false;
+            for (int c = 0; c < KEPT; c++) kept |= k % OUT == (c * 9 + e * 3) % OUT;
+            put(&m.weights, "%s%g", k ? "," : "", kept ? (double)small_number(&state) : 0.0);
+        }
+        put(&m.weights, "]}");
     }
     say(t, "keys = Gather merged ids | 'axis': 0");
     open_route(t, "experts", "'keys', 'x'", "y");
     for (int e = 0; e < 3; e++) {
         open_body(t, "{'name': 'r'}");
-        say(t, "low = MatMul r u%d", e), say(t, "wide = MatMul low v%d", e), say(t, "kept = MatMul r s%d", e);
+        say(t, "low = MatMul r u%d", e), say(t, "wide = MatMul low v%d", e);
+        if (dense) {
+            say(t, "sparse = MatMul r whole%d", e), say(t, "o = Add wide sparse");
+            close_body(t, "'o'");
+            continue;
+        }
+        say(t, "kept = MatMul r s%d", e);
         say(t, "size = Shape kept"), say(t, "at = Expand places%d size", e), say(t, "o = ScatterElements wide at kept | 'axis': 1, 'reduction': 'add'");
         close_body(t, "'o'");
     }
@@ -119,7 +135,7 @@ static void test_merged_experts(void) {
     check_same(&run, values, 2);
     CHECK_INT(sluice_session_branch_count(run.session), 3);    /* groups, not ids */
     for (int e = 0; e < 3; e++) CHECK_INT(branch(&run, e).rows, rows[e]);
-    CHECK_INT(products(&run, false), TOKENS * (WIDTH * RANK + RANK * OUT + WIDTH * KEPT));    /* 2,944 a row, not 16,384 */
+    CHECK_INT(products(&run, false), TOKENS * (WIDTH * RANK + RANK * OUT + WIDTH * (KEPT + dense)));    /* 2,944 a row (3,008), not 16,384 */
     CHECK(weight_bytes(&run, false) <= 3 * 4 * (WIDTH * RANK + RANK * OUT + WIDTH * KEPT) * 2);    /* narrow weights are padded to panels; W itself would be 196,608 */
     check_rows(&run, values, 2, (const int[]){0, 0}, TOKENS);
     run_close(&run);
@@ -380,7 +396,8 @@ int main(void) {
     test_summed_probabilities();
     test_gating_residual(true);
     test_gating_residual(false);
-    test_merged_experts();
+    test_merged_experts(false);
+    test_merged_experts(true);
     test_learned_gates();
     test_recurrent_router();
     return check_result();
