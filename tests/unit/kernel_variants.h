@@ -4,6 +4,7 @@
 #define SLUICE_TESTS_KERNEL_VARIANTS_H
 
 #include "check.h"
+#include "data_type.h"
 #include "sluice/codegen.h"
 #include "sluice/kernel_choice.h"
 #include "sluice/sluice_compiler.h"
@@ -130,11 +131,6 @@ static bool differs(double a, double b, double tolerance, fill_kind filling) {
 
 static double number_at(const sl_tensor *x, const void *data, int64_t i) {
     return sl_element_is_float(x->element) ? sl_element_load_float(x->element, data, i) : (double)sl_element_load_int(x->element, data, i);
-}
-
-static DLDataType data_type(sl_element e) {
-    uint8_t code = e == SL_ELEMENT_bf16 ? 4 : sl_element_is_float(e) ? 2 : sl_element_is_signed(e) ? 0 : 1;
-    return (DLDataType){code, (uint8_t)sl_element_bits(e), 1};
 }
 
 /* Compares with the evaluator; with `keep` stores the results there instead, or compares with what is stored. */

@@ -14,88 +14,18 @@ enum { MAX_INPUTS = 4 };
 
 typedef enum fill_kind { FILL_EXACT, FILL_RANDOM, FILL_EXTREME, FILL_SPECIAL, FILL_DENORMAL } fill_kind;
 
-typedef struct fixture {
-    sl_allocator allocator;
-    sl_arena *arena;
-    sl_diag_sink sink;
-    sl_context *context;
-    sl_machine machine;
-    int threads;
-    bool fewer;                              /* sizes: a sample of them */
-    const char *name, *target;
-    fill_kind filling;
+#define FIXTURE_FIELDS                                                          \
+    bool fewer;                              /* sizes: a sample of them */      \
+    const char *target;                                                         \
+    fill_kind filling;                                                          \
     bool matrix;                             /* products of this case are expected on matrix tiles */
-    sl_module *module;
-    sl_builder builder;
-    sl_block *body;
-} fixture;
-
-static void report(void *self, const sl_diag *diag) {
-    fixture *f = self;
-    sl_text text;
-    sl_text_init(&text, f->arena);
-    sl_diag_render(&text, diag);
-    fputs(text.data, stderr);
-}
-
-static bool ok(fixture *f, sl_status status) {
-    if (!status) return true;
-    fprintf(stderr, "%s: %s\n", f->name, sl_status_message(status));
-    check_failures++;
-    sl_status_free(status);
-    return false;
-}
-
-/* ---- building ---- */
-
-static void begin(fixture *f, const char *name) {
-    f->name = name;
-    f->module = sl_module_create(f->context);
-    sl_builder top = sl_builder_at_end(f->module, sl_module_body(f->module));
-    sl_named_attr attr = {"sym_name", sl_attr_string(f->context, "main")};
-    f->body = sl_op_body(sl_build(&top, SL_OP_core_func, 0, NULL, 0, NULL, 1, &attr), 0);
-    f->builder = sl_builder_at_end(f->module, f->body);
-}
-
-/* A dim of -1 is the symbol A. */
-static sl_type shape(fixture *f, sl_element element, int rank, const int64_t *dims) {
-    sl_expr exprs[SL_MAX_RANK];
-    for (int i = 0; i < rank; i++) exprs[i] = dims[i] >= 0 ? sl_expr_const(f->context, dims[i]) : sl_expr_symbol(f->context, "A");
-    return sl_type_tensor(f->context, element, rank, exprs);
-}
-#define DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
-
-static sl_value *input(fixture *f, sl_element element, int rank, const int64_t *dims) { return sl_block_add_argument(f->body, shape(f, element, rank, dims)); }
-
-static sl_value *like(fixture *f, sl_value *x, sl_value *other) {
-    sl_type type = sl_type_with_element(f->context, sl_value_type(other), sl_type_element(sl_value_type(x)));
-    return sl_op_result(sl_build(&f->builder, SL_OP_tensor_broadcast, 1, &x, 1, &type, 0, NULL), 0);
-}
-static sl_value *number(fixture *f, double value, sl_value *other) {
-    sl_type type = sl_type_tensor(f->context, sl_type_element(sl_value_type(other)), 0, NULL);
-    return like(f, sl_build_constant(&f->builder, sl_attr_data_splat(f->context, type, value)), other);
-}
-static sl_value *binary(fixture *f, sl_op_kind kind, sl_value *a, sl_value *b) { return sl_build_binary(&f->builder, kind, a, b); }
-
-static sl_attr ints(fixture *f, int count, const int64_t *values) { return sl_attr_ints(f->context, count, values); }
-#define INTS(f, ...) ints(f, DIMS(__VA_ARGS__))
-
-static sl_value *build(fixture *f, sl_op_kind kind, int operands, sl_value *const *values, int attrs, const sl_named_attr *named) {
-    sl_op *op = sl_build_inferred(&f->builder, kind, operands, values, attrs, named);
-    CHECK(op != NULL);
-    return sl_op_result(op, 0);
-}
+#include "kernel_fixture.h"
 
 /* ---- running ---- */
 
 static bool symbol_value(void *self, sl_expr atom, int64_t *value) {
     *value = *(const int64_t *)self;
     return sl_expr_get_kind(atom) == SL_EXPR_SYMBOL;
-}
-
-static DLDataType data_type(sl_element e) {
-    uint8_t code = e == SL_ELEMENT_i1 ? 6 : e == SL_ELEMENT_bf16 ? 4 : sl_element_is_float(e) ? 2 : sl_element_is_signed(e) ? 0 : 1;
-    return (DLDataType){code, (uint8_t)sl_element_bits(e), 1};
 }
 
 static void fill(const fixture *f, sl_tensor *x) {
@@ -233,7 +163,7 @@ static sl_value *contract(fixture *f, sl_value *a, sl_value *b, bool transposed)
 /* rows below 0: unknown when compiling; 5 for -1, else as many when running. */
 static void case_matmul(fixture *f, sl_element a, sl_element b, int64_t rows, int64_t n, int64_t k, bool transposed, fill_kind filling, bool dot) {
     static const char *const fillings[] = {"exact", "random", "extreme", "special", "denormal"};
-    begin(f, sl_arena_printf(f->arena, "%s x %s %ldx%ldx%ld %s%s", sl_element_name(a), sl_element_name(b), (long)rows, (long)n, (long)k, fillings[filling], transposed ? " transposed" : ""));
+    begin_module(f, sl_arena_printf(f->arena, "%s x %s %ldx%ldx%ld %s%s", sl_element_name(a), sl_element_name(b), (long)rows, (long)n, (long)k, fillings[filling], transposed ? " transposed" : ""));
     f->filling = filling;
     f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8 && (rows < 0 || rows > 4);
     sl_value *x = input(f, a, DIMS(rows, k)), *w = transposed ? input(f, b, DIMS(n, k)) : input(f, b, DIMS(k, n));
@@ -266,7 +196,7 @@ static void case_strided(fixture *f, sl_element a, sl_element b, int64_t batch, 
 }
 
 static void case_conv(fixture *f, sl_element a, sl_element b, int64_t channels, int64_t outputs, int64_t window, int64_t stride, int64_t pad, double padding, bool dot) {
-    begin(f, sl_arena_printf(f->arena, "%s x %s conv %ld to %ld window %ld stride %ld", sl_element_name(a), sl_element_name(b), (long)channels, (long)outputs, (long)window, (long)stride));
+    begin_module(f, sl_arena_printf(f->arena, "%s x %s conv %ld to %ld window %ld stride %ld", sl_element_name(a), sl_element_name(b), (long)channels, (long)outputs, (long)window, (long)stride));
     f->filling = FILL_EXACT;
     f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8;
     sl_value *x = input(f, a, DIMS(1, 9, 11, channels)), *w = input(f, b, DIMS(window, window, channels, outputs));
@@ -286,7 +216,7 @@ static void case_conv(fixture *f, sl_element a, sl_element b, int64_t channels, 
 
 /* A window for each channel, bytes, sums in i32 and what makes bytes of them. padding -1: none; else around the image. */
 static void case_depthwise(fixture *f, sl_element a, int64_t channels, int64_t window, int64_t stride, int64_t pad, fill_kind filling, bool scaled) {
-    begin(f, sl_arena_printf(f->arena, "%s depthwise %ld window %ld stride %ld pad %ld%s", sl_element_name(a), (long)channels, (long)window, (long)stride, (long)pad, scaled ? ", scaled" : ""));
+    begin_module(f, sl_arena_printf(f->arena, "%s depthwise %ld window %ld stride %ld pad %ld%s", sl_element_name(a), (long)channels, (long)window, (long)stride, (long)pad, scaled ? ", scaled" : ""));
     f->filling = filling;
     sl_value *operands[2] = {input(f, a, DIMS(2, 9, 37, channels)), input(f, SL_ELEMENT_i8, DIMS(window, window, 1, channels))};
     sl_named_attr attrs[7] = {{"strides", INTS(f, stride, stride)}, {"dilations", INTS(f, 1, 1)}, {"pads_low", INTS(f, pad, pad)}, {"pads_high", INTS(f, pad, pad)},

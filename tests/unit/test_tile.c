@@ -10,60 +10,21 @@
 
 enum { MAX_INPUTS = 8 };
 
-typedef struct fixture {
-    sl_allocator allocator;
-    sl_arena *arena;
-    sl_diag_sink sink;
-    sl_context *context;
-    sl_machine machine;
-    int threads, constants_from;             /* inputs from here on become constants */
-    int64_t budget;                          /* of memory, 0: none */
-    const char *name;
-    double tolerance;
-    int spoiled;                             /* input with NaN, infinities, denormals, -0 among its elements, or -1 */
-    sl_module *module;
-    sl_builder builder;
-    sl_block *body;
+#define FIXTURE_FIELDS                                                                        \
+    int constants_from;                      /* inputs from here on become constants */       \
+    int64_t budget;                          /* of memory, 0: none */                         \
+    double tolerance;                                                                         \
+    int spoiled;                             /* input with NaN, infinities, denormals, -0 among its elements, or -1 */ \
     int64_t symbols[4];                      /* values of A, B, C, D */
-} fixture;
-
-static void report(void *self, const sl_diag *diag) {
-    fixture *f = self;
-    sl_text text;
-    sl_text_init(&text, f->arena);
-    sl_diag_render(&text, diag);
-    fputs(text.data, stderr);
-}
-
-static bool ok(fixture *f, sl_status status) {
-    if (!status) return true;
-    fprintf(stderr, "%s: %s\n", f->name, sl_status_message(status));
-    check_failures++;
-    sl_status_free(status);
-    return false;
-}
+#include "kernel_fixture.h"
 
 /* ---- building ---- */
 
 static void begin(fixture *f, const char *name) {
-    f->name = name, f->tolerance = 1e-4, f->spoiled = -1;
-    f->module = sl_module_create(f->context);
-    sl_builder top = sl_builder_at_end(f->module, sl_module_body(f->module));
-    sl_named_attr attr = {"sym_name", sl_attr_string(f->context, "main")};
-    f->body = sl_op_body(sl_build(&top, SL_OP_core_func, 0, NULL, 0, NULL, 1, &attr), 0);
-    f->builder = sl_builder_at_end(f->module, f->body);
+    f->tolerance = 1e-4, f->spoiled = -1;
+    begin_module(f, name);
 }
 
-/* A dim: 0 or more is static, -1 to -4 the symbols A to D. */
-static sl_type shape(fixture *f, sl_element element, int rank, const int64_t *dims) {
-    static const char *const names[] = {"A", "B", "C", "D"};
-    sl_expr exprs[SL_MAX_RANK];
-    for (int i = 0; i < rank; i++) exprs[i] = dims[i] >= 0 ? sl_expr_const(f->context, dims[i]) : sl_expr_symbol(f->context, names[-dims[i] - 1]);
-    return sl_type_tensor(f->context, element, rank, exprs);
-}
-#define DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
-
-static sl_value *input(fixture *f, sl_element element, int rank, const int64_t *dims) { return sl_block_add_argument(f->body, shape(f, element, rank, dims)); }
 static sl_value *input32(fixture *f, int rank, const int64_t *dims) { return input(f, SL_ELEMENT_f32, rank, dims); }
 
 static sl_value *typed(fixture *f, sl_op_kind kind, sl_value *operand, sl_type type) {
@@ -72,23 +33,9 @@ static sl_value *typed(fixture *f, sl_op_kind kind, sl_value *operand, sl_type t
 static sl_value *reshape(fixture *f, sl_value *x, int rank, const int64_t *dims) {
     return typed(f, SL_OP_tensor_reshape, x, shape(f, sl_type_element(sl_value_type(x)), rank, dims));
 }
-static sl_value *like(fixture *f, sl_value *x, sl_value *other) { return typed(f, SL_OP_tensor_broadcast, x, sl_type_with_element(f->context, sl_value_type(other), sl_type_element(sl_value_type(x)))); }
-static sl_value *number(fixture *f, double value, sl_value *other) {
-    sl_type type = sl_type_tensor(f->context, sl_type_element(sl_value_type(other)), 0, NULL);
-    return like(f, sl_build_constant(&f->builder, sl_attr_data_splat(f->context, type, value)), other);
-}
 static sl_value *unary(fixture *f, sl_op_kind kind, sl_value *x) { return sl_build_unary(&f->builder, kind, x); }
-static sl_value *binary(fixture *f, sl_op_kind kind, sl_value *a, sl_value *b) { return sl_build_binary(&f->builder, kind, a, b); }
 
-static sl_attr ints(fixture *f, int count, const int64_t *values) { return sl_attr_ints(f->context, count, values); }
-#define INTS(f, ...) ints(f, DIMS(__VA_ARGS__))
 static sl_attr text(fixture *f, const char *value) { return sl_attr_string(f->context, value); }
-
-static sl_value *build(fixture *f, sl_op_kind kind, int operands, sl_value *const *values, int attrs, const sl_named_attr *named) {
-    sl_op *op = sl_build_inferred(&f->builder, kind, operands, values, attrs, named);
-    CHECK(op != NULL);
-    return sl_op_result(op, 0);
-}
 
 static sl_value *reduce(fixture *f, const char *kind, sl_value *x, int count, const int64_t *axes) {
     sl_named_attr attrs[2] = {{"axes", ints(f, count, axes)}, {"kind", text(f, kind)}};
@@ -140,11 +87,6 @@ static bool symbol_value(void *self, sl_expr atom, int64_t *value) {
     if (sl_expr_get_kind(atom) != SL_EXPR_SYMBOL) return false;
     *value = f->symbols[sl_expr_symbol_name(atom)[0] - 'A'];
     return true;
-}
-
-static DLDataType data_type(sl_element e) {
-    uint8_t code = e == SL_ELEMENT_i1 ? 6 : e == SL_ELEMENT_bf16 ? 4 : sl_element_is_float(e) ? 2 : sl_element_is_signed(e) ? 0 : 1;
-    return (DLDataType){code, (uint8_t)sl_element_bits(e), 1};
 }
 
 static void fill(fixture *f, sl_tensor *x) {
