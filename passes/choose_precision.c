@@ -5,7 +5,7 @@
  * site's decision says which and why.
  *
  *     bf16   both operands rounded to bf16 (the weights now, the activations while running), sums in f32
- *     int8   activations to u8 by a range from calibration, weights to i8 by output channel, sums exact in i32 (precision_int8.c)
+ *     int8   activations to u8 by a range from calibration, or without one by a range of each row; weights to i8 by output channel, sums exact in i32 (precision_int8.c)
  *
  * With SL_PRECISION_OBSERVE the function gets two more outputs for each site, the least and the greatest activation: calibration is a run of such a program. */
 #include "choose_precision.h"
@@ -189,8 +189,8 @@ static void decide(precision_pass *p, const precision_site *site) {
     if (!why && precision == SL_PRECISION_INT8) {
         precision_channels channels;
         range = range_of(pass, site);
-        if (!range) why = "f32: the calibration has no range for it";
-        else if (!(range->low <= range->high) || !isfinite(range->low) || !isfinite(range->high)) why = "f32: its range in the calibration is not finite";
+        if (!range && (pass->ranges || !precision_has_rows(site))) why = pass->ranges ? "f32: the calibration has no range for it" : "f32: only rows of a matrix product have ranges of their own; it needs a calibration";
+        else if (range && (!(range->low <= range->high) || !isfinite(range->low) || !isfinite(range->high))) why = "f32: its range in the calibration is not finite";
         else if (!precision_find_channels(pass, site, &channels)) why = "f32: its output channels are no run of the weights' dims";
     }
     if (why) {
@@ -201,7 +201,8 @@ static void decide(precision_pass *p, const precision_site *site) {
     sl_pass_decide(pass, site->op, "precision", choice.reason);
     if (choice.index == 0) return;
     if (precision == SL_PRECISION_BF16) convert_bf16(p, site);
-    else precision_to_int8(pass, site, range);
+    else if (range) precision_to_int8(pass, site, range);
+    else precision_to_int8_by_row(pass, site);
     pass->changes++;
 }
 

@@ -17,6 +17,9 @@ typedef struct precision_channels { int64_t inner, count, total; int rank; sl_ex
 /* ---- precision_int8.c ---- */
 /* Rewrites the site to u8 activations with the range's scale and zero point, i8 weights with a scale for each output channel, sums in i32. */
 void precision_to_int8(sl_pass_context *pass, const precision_site *site, const sl_range *range);
+/* The same with a range for each row of activations, found while running; for sites of which precision_has_rows. */
+void precision_to_int8_by_row(sl_pass_context *pass, const precision_site *site);
+bool precision_has_rows(const precision_site *site);
 /* How the output channels lie in the constant weights and in the result: inner, count; dims: a shape that broadcasts to the result with `count` elements. False: not as one run. */
 bool precision_find_channels(sl_pass_context *pass, const precision_site *site, precision_channels *channels);
 

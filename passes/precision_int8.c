@@ -4,7 +4,9 @@
  *     v[c] = i8(round(w[c] / t[c]))            t[c] = the largest |w| of output channel c / 127
  *     y = f32(sum q v - z * sum v) * (s t[c])  the sums are exact in i32; the second one is a constant for each channel
  *
- * A convolution's padding is the byte z, which stands for 0. */
+ * A convolution's padding is the byte z, which stands for 0.
+ *
+ * Without a range rows of matrix products have a step each, found while running: s = the largest |x| of the row / 127, z = 128. */
 #include "choose_precision.h"
 
 #include <math.h>
@@ -95,16 +97,15 @@ sl_value *precision_pad(sl_builder *here, sl_op *op, sl_value *q, sl_value *fill
     return sl_op_result(pad, 0);
 }
 
-void precision_to_int8(sl_pass_context *pass, const precision_site *site, const sl_range *range) {
+/* The site's product with the bytes q, whose step is `scale` (times what `rows`, of the result's type, says; NULL: 1) around `zero`. */
+static void multiply_bytes(sl_pass_context *pass, const precision_site *site, sl_value *q, double scale, int zero, sl_value *rows) {
     sl_op *op = site->op;
     sl_context *context = sl_op_context(op);
     sl_builder here = sl_builder_before(op);
-    sl_value *weights = sl_op_operand(op, site->weights), *x = sl_op_operand(op, 1 - site->weights);
+    sl_value *weights = sl_op_operand(op, site->weights);
     sl_attr data = sl_value_constant(weights);
     precision_channels c;
     if (!precision_find_channels(pass, site, &c)) return;
-    double low = fmin(range->low, 0), high = fmax(range->high, 0), scale = high > low ? (high - low) / 255 : 1;
-    int zero = (int)fmin(fmax(nearbyint(-low / scale), 0), 255);
     float *largest = SL_NEW_ARRAY(pass->scratch, float, (size_t)c.count), *factors;
     for (int64_t i = 0; i < c.total; i++) {
         float value = fabsf((float)sl_attr_data_float(data, i));
@@ -124,7 +125,6 @@ void precision_to_int8(sl_pass_context *pass, const precision_site *site, const 
         ((int32_t *)sums)[channel] += zero * value;
     }
     for (int64_t i = 0; i < c.count; i++) factors[i] = (float)(scale * (largest[i] > 0 ? largest[i] / 127.0 : 1));
-    sl_value *q = quantized(&here, x, scale, zero);
     if (zero && sl_op_get_kind(op) == SL_OP_tensor_conv)
         q = precision_pad(&here, op, q, sl_build_constant(&here, sl_attr_data_splat(context, sl_type_tensor(context, SL_ELEMENT_u8, 0, NULL), zero)));
     sl_value *constant = sl_build_constant(&here, narrow);
@@ -141,6 +141,51 @@ void precision_to_int8(sl_pass_context *pass, const precision_site *site, const 
     sl_value_set_type(sum, whole);
     sl_value *exact = zero ? sl_build_binary(&after, SL_OP_arith_sub, sum, precision_broadcast(&after, sl_build_constant(&after, offsets), whole)) : sum;
     sl_value *y = sl_build_binary(&after, SL_OP_arith_mul, sl_build_cast(&after, exact, SL_ELEMENT_f32), precision_broadcast(&after, sl_build_constant(&after, scales), real));
+    if (rows) y = sl_build_binary(&after, SL_OP_arith_mul, y, rows);
     sl_value_replace_all_uses(placeholder, y);
     sl_op_erase(sl_value_op(placeholder));
+}
+
+void precision_to_int8(sl_pass_context *pass, const precision_site *site, const sl_range *range) {
+    sl_builder here = sl_builder_before(site->op);
+    double low = fmin(range->low, 0), high = fmax(range->high, 0), scale = high > low ? (high - low) / 255 : 1;
+    int zero = (int)fmin(fmax(nearbyint(-low / scale), 0), 255);
+    multiply_bytes(pass, site, quantized(&here, sl_op_operand(site->op, 1 - site->weights), scale, zero), scale, zero, NULL);
+}
+
+bool precision_has_rows(const precision_site *site) {
+    int batches, sums;
+    if (sl_op_get_kind(site->op) != SL_OP_tensor_contract || site->weights != 1) return false;
+    sl_op_ints(site->op, "left_batch", &batches), sl_op_ints(site->op, "left_sum", &sums);
+    return batches == 0 && sums > 0;
+}
+
+void precision_to_int8_by_row(sl_pass_context *pass, const precision_site *site) {
+    enum { MIDDLE = 128 };
+    sl_context *context = sl_module_context(pass->module);
+    sl_builder here = sl_builder_before(site->op);
+    sl_value *x = sl_op_operand(site->op, 0);
+    sl_type type = sl_value_type(x), result = sl_value_type(sl_op_result(site->op, 0));
+    int sums, free = 0, rank = sl_type_rank(type);
+    const int64_t *sum = sl_op_ints(site->op, "left_sum", &sums);
+    sl_expr rows[SL_MAX_RANK], along_x[SL_MAX_RANK], along_result[SL_MAX_RANK];
+    for (int d = 0; d < rank; d++) {
+        bool summed = has_value(sum, sums, d);
+        along_x[d] = summed ? sl_expr_const(context, 1) : sl_type_dim(type, d);
+        if (!summed) rows[free++] = sl_type_dim(type, d);
+    }
+    for (int d = 0; d < sl_type_rank(result); d++) along_result[d] = d < free ? rows[d] : sl_expr_const(context, 1);
+    sl_type row = sl_type_tensor(context, SL_ELEMENT_f32, free, rows);
+    sl_type spread_x = sl_type_tensor(context, SL_ELEMENT_f32, rank, along_x), spread_result = sl_type_tensor(context, SL_ELEMENT_f32, sl_type_rank(result), along_result);
+    sl_named_attr attrs[2] = {{"axes", sl_op_attr(site->op, "left_sum")}, {"kind", sl_attr_string(context, "max")}};
+    sl_value *magnitude = sl_build_unary(&here, SL_OP_arith_abs, x);
+    sl_value *largest = sl_op_result(sl_build(&here, SL_OP_tensor_reduce, 1, &magnitude, 1, &row, 2, attrs), 0);
+    /* A row of zeros gives zeros; steps per unit stay finite. */
+    sl_value *inverse = sl_build_binary(&here, SL_OP_arith_div, number(&here, 127, row), sl_build_binary(&here, SL_OP_arith_max, largest, number(&here, 1e-30, row)));
+    sl_value *step = sl_build_binary(&here, SL_OP_arith_mul, largest, number(&here, 1.0 / 127, row));
+    inverse = sl_op_result(sl_build(&here, SL_OP_tensor_reshape, 1, &inverse, 1, &spread_x, 0, NULL), 0);
+    step = sl_op_result(sl_build(&here, SL_OP_tensor_reshape, 1, &step, 1, &spread_result, 0, NULL), 0);
+    sl_value *steps = sl_build_unary(&here, SL_OP_arith_round, sl_build_binary(&here, SL_OP_arith_mul, x, precision_broadcast(&here, inverse, type)));
+    sl_value *q = sl_build_cast(&here, sl_build_binary(&here, SL_OP_arith_add, steps, number(&here, MIDDLE, type)), SL_ELEMENT_u8);
+    multiply_bytes(pass, site, q, 1, MIDDLE, precision_broadcast(&here, step, result));
 }

@@ -1,5 +1,6 @@
 """Every option of every command (cli/options.def), and that a new one can't come without a case here."""
 import json
+import math
 import os
 import re
 
@@ -230,7 +231,6 @@ def case_precision(bench):
     for precision in ["f32", "bf16", "int8"]:
         more = ["--precision", precision, "--target", "x86-64-v3", "--output-dir", precision]
         if precision == "int8":
-            bench.run("run", m, "--input", "x=x.npy", *more, code=USAGE, says="sluice calibrate")
             more += ["--calibration", "ranges.json"]
             done = bench.run("calibrate", m, "--input", "x=x.npy", "--input", "x=x.npy", "--threads", "2", "-o", "ranges.json")
             assert done.out == "ranges.json: 1 ranges from 2 samples\n", done
@@ -244,6 +244,21 @@ def case_precision(bench):
     for got, bound in [("bf16", 0), ("int8", 0.5)]:
         if values:
             assert max(abs(a - b) for a, b in zip(values["f32"], values[got])) <= bound, got
+    # Without a calibration each row has a range of its own: rows of any magnitude keep their two digits, zeros stay zeros, NaN stays in its row.
+    rows = [[0.0] * 256, [float("nan")] + [1.0] * 255] + [[10.0 ** (row // 2 - 16) * ((i * 104729 + row) % 17 - 8) / 8 for i in range(256)] for row in range(2, 64)]
+    bench.write("rows.npy", npy([64, 256], sum(rows, [])))
+    for target in ["host", "x86-64-v3", "x86-64"] if os.uname().machine == "x86_64" else ["host"]:
+        got = {}
+        for precision in ["f32", "int8"]:
+            done = bench.run("run", m, "--input", "x=rows.npy", "--precision", precision, "--target", target, "--output-dir", precision, "--decisions=choose-precision")
+            flat = read_npy(bench.path(precision + "/y.npy"))[1]
+            got[precision] = [flat[128 * row:128 * (row + 1)] for row in range(64)]
+        if "precision: int8: " not in done.err:      # does not win there
+            continue
+        assert got["int8"][0] == [0.0] * 128 and all(math.isnan(y) for y in got["int8"][1]), target
+        for row in range(2, 64):
+            largest = max(got["f32"][row])
+            assert largest > 0 and all(abs(a - b) <= 0.03 * largest for a, b in zip(got["f32"][row], got["int8"][row])), (target, row, largest)
     for target, instruction in [("znver4", "vdpbf16ps"), ("sapphirerapids,-amx-tile", "vfmadd"), ("sapphirerapids", "tdpbf16ps")]:
         assert instruction in bench.run("compile", m, "--precision=bf16", "--emit=asm", "--target", target).out
     for target, instruction in [("znver4", "vpdpbusd"), ("alderlake", "vpdpbusd"), ("x86-64-v4", "vpmaddwd"), ("x86-64-v3", "vpmaddwd"), ("x86-64", "pmaddwd"), ("neoverse-v1", "sdot")]:

@@ -27,8 +27,8 @@ typedef struct sluice_compile_options {
     int32_t strict;
     int32_t absent_weights;       /* weights may be missing in the model's files (cut off, or not there), as long as nothing needs them when the program is compiled */
     const char *deny;             /* "dense-fallback": an error where work could be skipped but is not; NULL: a remark */
-    const char *precision;        /* of sums of products: f32 (default: exact), bf16, int8 (needs `calibration`); see docs/precision.md */
-    const char *calibration;      /* file of ranges that `sluice calibrate` wrote, for int8 */
+    const char *precision;        /* of sums of products: f32 (default: exact), bf16, int8; see docs/precision.md */
+    const char *calibration;      /* file of ranges that `sluice calibrate` wrote, for int8; NULL: matrix products only, by ranges of their rows found while running */
     const char *print_decisions;  /* pass names or "all": their decisions and reasons, printed to `print` */
     const char *profile;          /* file that sluice_profile_write made: what branches of routed rows are expected to get; NULL: nothing is known */
     int64_t memory_budget;
