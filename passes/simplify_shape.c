@@ -212,6 +212,29 @@ bool sl_rule_concat_concat(sl_rewriter *rw, sl_op *op) {
     return sl_rewrite_with(rw, make_concat(rw, op, made, operands));
 }
 
+enum { MAX_CAST_PARTS = 16, MAX_CAST_ATTRS = 4 };
+
+bool sl_rule_cast_concat(sl_rewriter *rw, sl_op *op) {
+    sl_value *whole = operand(op, 0);
+    if (!sl_is_kind(whole, SL_OP_tensor_concat) || !sl_has_one_use(whole) || sl_op_operand_count(sl_value_op(whole)) > MAX_CAST_PARTS) return false;
+    sl_element to = sl_type_element(result_type(op));
+    if (sl_element_bits(to) >= sl_element_bits(sl_type_element(type_of(whole)))) return false;
+    sl_op *concat = sl_value_op(whole);
+    int count = sl_op_operand_count(concat), attrs = sl_op_attr_count(op);
+    sl_value *parts[MAX_CAST_PARTS];
+    sl_named_attr kept[MAX_CAST_ATTRS];
+    if (attrs > MAX_CAST_ATTRS) return false;
+    for (int i = 0; i < attrs; i++) kept[i].attr = sl_op_attr_at(op, i, &kept[i].name);
+    for (int i = 0; i < count; i++) {
+        sl_value *part = operand(concat, i);
+        sl_type type = sl_type_with_element(rw->context, type_of(part), to);
+        parts[i] = sl_op_result(sl_build(&rw->builder, SL_OP_arith_cast, 1, &part, 1, &type, attrs, kept), 0);
+    }
+    sl_type type = result_type(op);
+    sl_named_attr axis = {"axis", sl_op_attr(concat, "axis")};
+    return sl_rewrite_with(rw, sl_op_result(sl_build(&rw->builder, SL_OP_tensor_concat, count, parts, 1, &type, 1, &axis), 0));
+}
+
 bool sl_rule_concat_slices(sl_rewriter *rw, sl_op *op) {
     int count = sl_op_operand_count(op), axis = (int)sl_op_int(op, "axis", 0), rank = sl_type_rank(result_type(op));
     sl_expr next = NULL, starts[SL_MAX_RANK];

@@ -166,7 +166,7 @@ static void case_matmul(fixture *f, sl_element a, sl_element b, int64_t rows, in
     begin_module(f, sl_arena_printf(f->arena, "%s x %s %ldx%ldx%ld %s%s", sl_element_name(a), sl_element_name(b), (long)rows, (long)n, (long)k, fillings[filling], transposed ? " transposed" : ""));
     f->filling = filling;
     f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8 && (rows < 0 || rows > 4);
-    sl_value *x = input(f, a, DIMS(rows, k)), *w = transposed ? input(f, b, DIMS(n, k)) : input(f, b, DIMS(k, n));
+    sl_value *x = input(f, a, DIMS(rows < 0 ? -1 : rows, k)), *w = transposed ? input(f, b, DIMS(n, k)) : input(f, b, DIMS(k, n));
     sl_value *c = contract(f, x, w, transposed);
     sl_element sums = sl_type_element(sl_value_type(c));
     c = binary(f, SL_OP_arith_add, c, like(f, input(f, sums, DIMS(n)), c));

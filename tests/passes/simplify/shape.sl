@@ -67,3 +67,18 @@ core.func @conv_pad(%x: tensor<1 x 2 x 8 x 8 x f32>, %w: tensor<4 x 2 x 3 x 3 x 
   %c = tensor.conv(%p, %w) {dilations = ints[1, 1], groups = 1, pads_high = ints[1, 1], pads_low = ints[0, 1], strides = ints[1, 1]} : (tensor<1 x 2 x 10 x 12 x f32>, tensor<4 x 2 x 3 x 3 x f32>) -> tensor<1 x 4 x 9 x 12 x f32>
   core.return(%c) : (tensor<1 x 4 x 9 x 12 x f32>)
 }
+
+// Elements are narrowed before they are put side by side; a concat that others read, or a widening cast, stays.
+// CHECK-LABEL: @narrowed
+// CHECK-DAG: %[[A:.*]] = arith.cast(%x) : (tensor<4 x 2 x f32>) -> tensor<4 x 2 x bf16>
+// CHECK-DAG: %[[B:.*]] = arith.cast(%y) : (tensor<4 x N x f32>) -> tensor<4 x N x bf16>
+// CHECK: tensor.concat(%[[A]], %[[B]]) {axis = 1} : (tensor<4 x 2 x bf16>, tensor<4 x N x bf16>) -> tensor<4 x (N + 2) x bf16>
+// CHECK: tensor.concat(%u, %u)
+// CHECK-NEXT: arith.cast({{.*}} -> tensor<6 x f32>
+core.func @narrowed(%x: tensor<4 x 2 x f32>, %y: tensor<4 x N x f32>, %u: tensor<3 x u8>) -> (tensor<4 x N + 2 x bf16>, tensor<6 x f32>) {
+  %c = tensor.concat(%x, %y) {axis = 1} : (tensor<4 x 2 x f32>, tensor<4 x N x f32>) -> tensor<4 x N + 2 x f32>
+  %n = arith.cast(%c) : (tensor<4 x N + 2 x f32>) -> tensor<4 x (N + 2) x bf16>
+  %d = tensor.concat(%u, %u) {axis = 0} : (tensor<3 x u8>, tensor<3 x u8>) -> tensor<6 x u8>
+  %w = arith.cast(%d) : (tensor<6 x u8>) -> tensor<6 x f32>
+  core.return(%n, %w) : (tensor<4 x N + 2 x bf16>, tensor<6 x f32>)
+}
