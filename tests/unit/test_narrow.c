@@ -183,7 +183,7 @@ static void case_matmul(fixture *f, sl_element a, sl_element b, int64_t rows, in
 
 /* Several products at once, each with weights of its own; or (batch 0) rows that lie across: one product of the left operand's columns. */
 static void case_strided(fixture *f, sl_element a, sl_element b, int64_t batch, int64_t rows, int64_t n, int64_t k, bool dot) {
-    begin(f, sl_arena_printf(f->arena, "%s x %s %ld times %ldx%ldx%ld, batch or across", sl_element_name(a), sl_element_name(b), (long)batch, (long)rows, (long)n, (long)k));
+    begin_module(f, sl_arena_printf(f->arena, "%s x %s %ld times %ldx%ldx%ld, batch or across", sl_element_name(a), sl_element_name(b), (long)batch, (long)rows, (long)n, (long)k));
     f->filling = FILL_EXACT;
     f->matrix = a == SL_ELEMENT_bf16 ? f->machine.amx_bf16 : f->machine.amx_int8 && rows > 4;
     sl_value *x = batch ? input(f, a, DIMS(batch, rows, k)) : input(f, a, DIMS(k, rows)), *w = batch ? input(f, b, DIMS(batch, k, n)) : input(f, b, DIMS(k, n)), *operands[2] = {x, w};
