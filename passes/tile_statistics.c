@@ -182,6 +182,6 @@ void contract_statistics_write(tile_kernel *k, contract *c, sl_expr m_low, sl_ex
         tile_result_positions(k, s->nest, 0, loops, positions);
         tile_write(k, s->output, positions, whole[i]);
     }
-    tile_end(k, 0, NULL, NULL);
     k->floor = floor;
+    tile_end(k, 0, NULL, NULL);
 }
