@@ -1,6 +1,6 @@
 /* ceiling.c: what the machine can do at this moment, and calls without an interpreter between them: for the suites of bench/compare.py, by ctypes.
  *
- * A ceiling is the rate of a loop of independent multiply-adds on registers (f32 FMA, bf16 dot products, 8-bit dot products, at the widest vectors that the CPU has), or of a
+ * A ceiling is the rate of a loop of independent multiply-adds on registers (f32 FMA; bf16 and 8-bit products on matrix tiles, or else dot products at the widest vectors that the CPU has), or of a
  * loop that reads a buffer, on as many threads as asked for, for about a millisecond: short enough to be run in every round beside what it is compared with. Threads start
  * together, each on a core of the list, and time themselves; the rate is all threads' work over the longest time. Loops are written in assembly so that no compiler can improve on them.
  */
@@ -10,6 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #define BENCH_API __attribute__((visibility("default")))
 
@@ -48,6 +53,23 @@ __attribute__((target("avx2,fma"))) static void f32_256(int64_t count) {
                      : : "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9", "ymm10", "ymm11", "ymm14", "ymm15", "cc");
 }
 
+/* Four products of whole tiles a step. Configuration: palette 1, 64 bytes a row (16 bits each from 16 on), 16 rows (from 48 on). */
+static const uint8_t tile_config[64] __attribute__((aligned(64))) = {[0] = 1, [16] = 64, [18] = 64, [20] = 64, [22] = 64, [24] = 64, [26] = 64, [28] = 64, [30] = 64,
+                                                                    [48] = 16, [49] = 16, [50] = 16, [51] = 16, [52] = 16, [53] = 16, [54] = 16, [55] = 16};
+#define TILE_LOOP(name, op) \
+    static void name(int64_t count) { \
+        __asm__ volatile("ldtilecfg (%1)\n1:\n" op " %%tmm6, %%tmm4, %%tmm0\n" op " %%tmm7, %%tmm4, %%tmm1\n" op " %%tmm6, %%tmm5, %%tmm2\n" op " %%tmm7, %%tmm5, %%tmm3\n" \
+                         "dec %0\njnz 1b\ntilerelease\n" : "+r"(count) : "r"(tile_config) : "cc", "memory"); \
+    }
+TILE_LOOP(bf16_tiles, "tdpbf16ps")
+TILE_LOOP(int8_tiles, "tdpbusd")
+
+/* Bit `bit` of CPUID 7's edx, and the system's permission to use tiles. */
+static bool has_tiles(int bit) {
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> bit & 1) && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+
 /* Reads `bytes` (a multiple of 2048) at `at` in four streams. */
 __attribute__((target("avx2"))) static void read_256(const char *at, int64_t bytes) {
     int64_t quarter = bytes / 4, count = quarter / 64;
@@ -61,19 +83,21 @@ __attribute__((target("avx2"))) static void read_256(const char *at, int64_t byt
 }
 #endif
 
-typedef struct ceiling_loop { void (*loop)(int64_t count); double work; } ceiling_loop;    /* multiply-adds of one step */
+typedef struct ceiling_loop { void (*loop)(int64_t count); double work, cycles; } ceiling_loop;    /* multiply-adds of one step, and about how long it takes */
 
 static ceiling_loop find_loop(int kind) {
 #ifdef __x86_64__
     __builtin_cpu_init();
     bool wide = __builtin_cpu_supports("avx512f");
-    if (kind == CEILING_F32 && wide) return (ceiling_loop){f32_512, 24 * 16};
-    if (kind == CEILING_F32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (ceiling_loop){f32_256, 12 * 8};
-    if (kind == CEILING_BF16 && wide && __builtin_cpu_supports("avx512bf16")) return (ceiling_loop){bf16_512, 24 * 32};
-    if (kind == CEILING_INT8 && wide && __builtin_cpu_supports("avx512vnni")) return (ceiling_loop){int8_512, 24 * 64};
+    if (kind == CEILING_F32 && wide) return (ceiling_loop){f32_512, 24 * 16, 24};
+    if (kind == CEILING_F32 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (ceiling_loop){f32_256, 12 * 8, 24};
+    if (kind == CEILING_BF16 && has_tiles(22)) return (ceiling_loop){bf16_tiles, 4 * 16 * 16 * 32, 64};
+    if (kind == CEILING_INT8 && has_tiles(25)) return (ceiling_loop){int8_tiles, 4 * 16 * 16 * 64, 64};
+    if (kind == CEILING_BF16 && wide && __builtin_cpu_supports("avx512bf16")) return (ceiling_loop){bf16_512, 24 * 32, 24};
+    if (kind == CEILING_INT8 && wide && __builtin_cpu_supports("avx512vnni")) return (ceiling_loop){int8_512, 24 * 64, 24};
 #endif
     (void)kind;
-    return (ceiling_loop){NULL, 0};
+    return (ceiling_loop){NULL, 0, 0};
 }
 
 typedef struct ceiling_run { ceiling_loop loop; int64_t count; const char *buffer; int64_t bytes; const int32_t *cpus; int32_t cpu_count; atomic_int waiting; atomic_bool start; } ceiling_run;
@@ -133,7 +157,7 @@ double bench_ceiling(int kind, int threads, double milliseconds, void *buffer, i
     }
     run.loop = find_loop(kind);
     if (!run.loop.loop) return 0;
-    run.count = (int64_t)(1e-3 * milliseconds * 3e9 / 24) + 1;
+    run.count = (int64_t)(1e-3 * milliseconds * 3e9 / run.loop.cycles) + 1;
     return rate(&run, threads, run.loop.work);
 }
 
