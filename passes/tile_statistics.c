@@ -44,7 +44,7 @@ bool contract_find_statistics(tile_kernel *k, contract *c) {
     c->statistics = SL_NEW_ARRAY(k->arena, contract_statistic, TILE_MAX_NESTS);
     for (int i = 0; i < c->group.nest_count; i++) {
         sl_op *nest = c->group.nests[i];
-        if (nest == c->anchor || sl_nest_reduced_count(nest) == 0) continue;
+        if (nest == c->anchor || i == c->group.twin || sl_nest_reduced_count(nest) == 0) continue;
         contract_statistic *s = &c->statistics[c->statistic_count];
         int last = sl_nest_loop_count(nest) - 1;
         *s = (contract_statistic){.nest = nest, .output = -1, .most = -1};
