@@ -72,6 +72,11 @@ static bool push_captured(void *self, sl_op *op) {
 }
 
 static void erase(sl_rewriter *rw, sl_op *op) {
+    /* What is used once now may fit into a rule that its other use stood against. */
+    for (int i = 0; i < sl_op_operand_count(op); i++) {
+        sl_use *first = sl_value_first_use(sl_op_operand(op, i)), *second = first ? sl_use_next(first) : NULL;
+        if (second && !sl_use_next(second)) push(rw, sl_use_user(sl_use_user(first) == op ? second : first));
+    }
     sl_op_walk(op, push_captured, rw);
     sl_op_walk(op, kill_visit, rw);
     sl_op_erase(op);

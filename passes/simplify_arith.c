@@ -125,8 +125,15 @@ bool sl_rule_or_constant(sl_rewriter *rw, sl_op *op) {
 }
 
 bool sl_rule_select_constant(sl_rewriter *rw, sl_op *op) {
+    enum { MOST_ELEMENTS = 1 << 16 };
     double splat;
-    return sl_splat_float(operand(op, 0), &splat) && sl_rewrite_with(rw, operand(op, splat != 0 ? 1 : 2));
+    if (sl_splat_float(operand(op, 0), &splat)) return sl_rewrite_with(rw, operand(op, splat != 0 ? 1 : 2));
+    sl_attr data = sl_value_constant(operand(op, 0));
+    int64_t count = data && sl_type_is_tensor(sl_value_type(operand(op, 0))) ? sl_type_static_count(sl_value_type(operand(op, 0))) : 0;
+    if (count < 1 || count > MOST_ELEMENTS) return false;
+    for (int64_t i = 1; i < count; i++)
+        if (sl_attr_data_int(data, i) != sl_attr_data_int(data, 0)) return false;
+    return sl_rewrite_with(rw, operand(op, sl_attr_data_int(data, 0) ? 1 : 2));
 }
 
 bool sl_rule_select_same(sl_rewriter *rw, sl_op *op) { return operand(op, 1) == operand(op, 2) && sl_rewrite_with(rw, operand(op, 1)); }

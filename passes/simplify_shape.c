@@ -318,6 +318,21 @@ bool sl_rule_take_constant(sl_rewriter *rw, sl_op *op) {
     return sl_rewrite_with(rw, sl_make_reshape(rw, slice, result_type(op)));
 }
 
+bool sl_rule_take_range(sl_rewriter *rw, sl_op *op) {
+    sl_value *x = operand(op, 0);
+    sl_attr index = sl_value_constant(operand(op, 1));
+    int axis = (int)sl_op_int(op, "axis", 0);
+    sl_type positions = type_of(operand(op, 1));
+    if (!index || !is_ranked(x) || !sl_type_is_ranked(positions) || sl_type_rank(positions) != 1) return false;
+    int64_t count = sl_type_static_count(positions), dim = sl_type_static_dim(type_of(x), axis), first = count > 1 ? sl_attr_data_int(index, 0) : -1, steps[SL_MAX_RANK];
+    if (first < 0 || dim < 0 || first > dim - count) return false;
+    for (int64_t i = 1; i < count; i++)
+        if (sl_attr_data_int(index, i) != first + i) return false;
+    sl_expr starts[SL_MAX_RANK];
+    for (int d = 0; d < sl_type_rank(type_of(x)); d++) starts[d] = sl_expr_const(rw->context, d == axis ? first : 0), steps[d] = 1;
+    return sl_rewrite_with(rw, make_slice(rw, x, result_type(op), starts, steps));
+}
+
 bool sl_rule_reduce_ones(sl_rewriter *rw, sl_op *op) {
     int count;
     const int64_t *axes = sl_op_ints(op, "axes", &count);

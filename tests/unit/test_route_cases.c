@@ -243,6 +243,40 @@ static void test_hidden_dimensions(void) {
     model_free(&m);
 }
 
+/* All tokens choose the same groups, which is known when compiling: one dense product over the widths that are used, and no group that is not. */
+static void test_same_groups(void) {
+    enum { TOKENS = 16 };
+    float x[TOKENS * 64];
+    fill_rows(x, TOKENS * 64, 6);
+    route_value values[] = {{"x", 'f', 2, {TOKENS, 64}, x}};
+    route_model m = {0};
+    route_run run;
+    char keys[256] = "[";
+    for (int i = 0; i < TOKENS; i++) strcat(keys, i ? ",[0,1,3,6]" : "[0,1,3,6]");
+    strcat(keys, "]");
+    add_constant(&m, "keys", "i64", keys), add_input(&m, "x", "f32", "16, 64"), add_constant(&m, "axis", "i64", "[1]");
+    for (int g = 0; g < 8; g++) {
+        bool used = g == 0 || g == 1 || g == 3 || g == 6;
+        if (used) add_weight(&m, name_of("up%d", g, 0), 8, 128, (uint64_t)g);
+        else add_poison(&m, name_of("up%d", g, 0), 8, 128);
+        add_constant(&m, name_of("from%d", g, 0), "i64", name_of("[%d]", 8 * g, 0)), add_constant(&m, name_of("to%d", g, 0), "i64", name_of("[%d]", 8 * g + 8, 0));
+    }
+    open_route(&m.nodes, "groups", "'keys', 'x'", "y");
+    for (int g = 0; g < 8; g++) {
+        open_body(&m.nodes, "{'name': 'r'}");
+        say(&m.nodes, "p = Slice r from%d to%d axis", g, g), say(&m.nodes, "o = MatMul p up%d", g);
+        close_body(&m.nodes, "'o'");
+    }
+    close_route(&m.nodes, "'merge': 'add'");
+    run_open(&run, model_text(&m, "'y'"), 2);
+    check_same(&run, values, 1);
+    CHECK_INT(products(&run, false), 65536);
+    CHECK_INT(kernels_with(&run, true, ""), 1);    /* one product of 16 x 32 x 128 */
+    CHECK_INT(sluice_session_branch_count(run.session), 0);
+    run_close(&run);
+    model_free(&m);
+}
+
 /* ---- SPT's routed feed-forward: 8 blocks of 16 neurons, each row takes 4; block 7 is nobody's ---- */
 
 static void test_routed_feed_forward(void) {
@@ -377,6 +411,7 @@ int main(void) {
     test_moe_plus_plus();
     test_aliased_experts();
     test_hidden_dimensions();
+    test_same_groups();
     test_routed_feed_forward();
     test_top_p();
     test_task_experts();
