@@ -1,5 +1,6 @@
-/* test_route_bits.c: what routing promises of each row and of each run: a row's bits depend neither on the rows beside it, nor on their order, nor on the number of threads; a key
- * that names no branch ends the run with the node's name; runs allocate nothing after the first; weights that the run must skip are counted and not read. */
+/* test_route_bits.c: what routing promises of each row and of each run: a row's bits depend neither on the rows beside it, nor on their order, nor on the number of threads (the same
+ * for reductions of a product's columns, which its kernel takes in chunks); a key that names no branch ends the run with the node's name; runs allocate nothing after the first; weights that
+ * the run must skip are counted and not read. */
 #include "route_model.h"
 
 enum { ROWS = 37, WIDTH = 24, EXPERTS = 5, CHOICES = 3 };
@@ -195,6 +196,34 @@ static void test_bad_key(void) {
     model_free(&m);
 }
 
+/* ---- reductions of a product's columns, taken in its kernel (passes/fuse_statistics.c) ---- */
+static void test_column_reductions(void) {
+    static const char *const reductions[] = {"ReduceLogSumExp", "ReduceMax", "ReduceSumSquare"};
+    float x[ROWS * WIDTH], one[ROWS];
+    uint64_t state = 5;
+    for (int i = 0; i < ROWS * WIDTH; i++) x[i] = 3 * odd_number(&state);
+    route_value values[] = {{"x", 'f', 2, {ROWS, WIDTH}, x}};
+    for (int kind = 0; kind < 3; kind++) {
+        route_model m = {0};
+        add_input(&m, "x", "f32", "'rows', 24"), add_constant(&m, "columns", "i64", "[1]"), add_odd(&m, "w", WIDTH, 1700, 9);
+        say(&m.nodes, "h = MatMul x w"), say(&m.nodes, "y = %s h columns | 'keepdims': 1", reductions[kind]);
+        const char *text = model_text(&m, "'y'");
+        for (int threads = 1; threads < 3; threads++) {
+            route_run run;
+            run_open(&run, text, threads);
+            check_rows(&run, values, 1, (const int[]){0}, ROWS);
+            check_run(&run, values, 1);
+            if (threads == 1) memcpy(one, run.output.data, sizeof one);
+            CHECK(memcmp(one, run.output.data, sizeof one) == 0);
+            double difference = evaluator_difference(&run, values, 1), largest = 0;
+            for (int r = 0; r < ROWS; r++) largest = fmax(largest, fabs((double)one[r]));
+            CHECK(difference >= 0 && difference < 1e-5 * largest);
+            run_close(&run);
+        }
+        model_free(&m);
+    }
+}
+
 /* ---- allocations ---- */
 static void test_no_allocations(void) {
     int64_t allocations = 0;
@@ -230,6 +259,7 @@ int main(void) {
     test_bits();
     test_kinds();
     test_bad_key();
+    test_column_reductions();
     test_no_allocations();
     return check_result();
 }
