@@ -141,11 +141,19 @@ void contract_statistics_scratch(tile_kernel *k, contract *c, int64_t rows);
 void contract_statistics_update(tile_kernel *k, contract *c);
 void contract_statistics_write(tile_kernel *k, contract *c, sl_expr m_low, sl_expr rows, sl_expr group);
 
-/* ---- tile_contract.c ---- */
-/* Whether all rows of A in place have one distance; where row `row` begins there, and vector v of a packed panel. */
-bool contract_rows_flat(tile_kernel *k, const contract *c);
+/* ---- tile_address.c ---- */
+/* What the inner loop reads: element i is at pointers[i] + differences[i] + step * k. */
+typedef struct contract_address { sl_value *pointers[64]; sl_expr differences[64]; sl_expr step; } contract_address;
+/* Rows m_base, ... of A (scratch begins with row m_low); the vectors of the columns of B from panel `panel` on. */
+void contract_address_rows(tile_kernel *k, contract *c, int rows, sl_expr m_low, sl_expr m_base, contract_address *address);
+void contract_address_columns(tile_kernel *k, contract *c, sl_expr panel, contract_address *address);
+/* Where row `row` of A in place begins, and vector v of a packed panel. */
 sl_expr contract_row_offset(tile_kernel *k, contract *c, sl_expr row);
 sl_expr contract_panel_offset(tile_kernel *k, const contract *c, sl_expr panel, int v);
+
+/* ---- tile_contract.c ---- */
+/* Whether all rows of A in place have one distance. */
+bool contract_rows_flat(tile_kernel *k, const contract *c);
 sl_value *contract_multiply_add(tile_kernel *k, sl_value *a, sl_value *b, sl_value *sum);
 
 /* ---- tile_epilogue.c ---- */
