@@ -279,21 +279,29 @@ static inline bool count_sort(void *self, sl_op *op) {
     return true;
 }
 
-/* Sorts of keys that the compiled program holds. */
-static inline int sorts_in(const route_run *run) {
+#define ROUTE_STRETCHES "infer-shapes,simplify,recover-routing,split-branches,simplify"    /* passes that part a model at its decisions */
+
+/* Calls `visit` for the ops of the run's model behind these passes (NULL: all of them). */
+static inline void walk_passed(const route_run *run, const char *pipeline, bool (*visit)(void *self, sl_op *op), void *self) {
     sl_compilation c;
     sluice_compile_options options;
     sluice_compile_options_init(&options);
-    int sorts = 0;
+    if (pipeline) options.pipeline = pipeline;
     sl_status status = sl_compilation_begin(&c, run->context, &options);
     if (!status) {
         status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
         if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_sort, &sorts);
+        if (!status) sl_op_walk(sl_module_op(c.module), visit, self);
         sl_compilation_end(&c);
     }
     CHECK(!status);
     sl_status_free(status);
+}
+
+/* Sorts of keys that the compiled program holds. */
+static inline int sorts_in(const route_run *run) {
+    int sorts = 0;
+    walk_passed(run, NULL, count_sort, &sorts);
     return sorts;
 }
 
@@ -347,6 +355,20 @@ static inline void *count_allocations(void *self, void *pointer, size_t old_size
     sl_allocator system = sl_allocator_system();
     if (new_size > old_size) ++*(int64_t *)self;
     return system.resize(system.self, pointer, old_size, new_size, alignment);
+}
+
+/* Opens a run without counters in whose context every allocation is counted. */
+static inline void run_open_counting(route_run *run, const char *text, int threads, int64_t *allocations) {
+    *run = (route_run){.text = text};
+    sluice_context_options options;
+    sluice_context_options_init(&options);
+    options.resize = count_allocations, options.allocator_self = allocations;
+    CHECK_INT(sluice_context_create(&options, &run->context), SLUICE_OK);
+    CHECK_INT(sluice_compile_memory(run->context, "model.json", text, strlen(text), NULL, &run->program), SLUICE_OK);
+    sluice_session_options session;
+    sluice_session_options_init(&session);
+    session.threads = threads;
+    CHECK_INT(sluice_session_create(run->program, &session, &run->session), SLUICE_OK);
 }
 
 static inline void fill_rows(float *data, int64_t count, uint64_t seed) {

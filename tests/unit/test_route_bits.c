@@ -228,17 +228,9 @@ static void test_column_reductions(void) {
 static void test_no_allocations(void) {
     int64_t allocations = 0;
     route_model m = {0};
-    route_run run = {.text = build(&m)};
+    route_run run;
     static batch b;
-    sluice_context_options options;
-    sluice_context_options_init(&options);
-    options.resize = count_allocations, options.allocator_self = &allocations;
-    CHECK_INT(sluice_context_create(&options, &run.context), SLUICE_OK);
-    CHECK_INT(sluice_compile_memory(run.context, "model.json", run.text, strlen(run.text), NULL, &run.program), SLUICE_OK);
-    sluice_session_options session;
-    sluice_session_options_init(&session);
-    session.threads = 1;
-    CHECK_INT(sluice_session_create(run.program, &session, &run.session), SLUICE_OK);
+    run_open_counting(&run, build(&m), 1, &allocations);
     for (int r = 0; r < ROWS; r++)
         for (int j = 0; j < CHOICES; j++) b.keys[r][j] = -1;    /* the first run skips everything */
     CHECK_INT(run_batch(&run, &b, 0, ROWS), SLUICE_OK);

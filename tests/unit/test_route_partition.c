@@ -74,18 +74,10 @@ static void test_threads(int choices) {
 
 static void test_no_allocations(void) {
     route_model m = {0};
-    route_run run = {.text = build(&m, 2)};
+    route_run run;
     route_value values[] = {{"keys", 'i', 2, {ROWS, 2}, keys}, {"x", 'f', 2, {ROWS, WIDTH}, x}};
     int64_t allocations = 0;
-    sluice_context_options options;
-    sluice_context_options_init(&options);
-    options.resize = count_allocations, options.allocator_self = &allocations;
-    CHECK_INT(sluice_context_create(&options, &run.context), SLUICE_OK);
-    CHECK_INT(sluice_compile_memory(run.context, "model.json", run.text, strlen(run.text), NULL, &run.program), SLUICE_OK);
-    sluice_session_options session;
-    sluice_session_options_init(&session);
-    session.threads = 3;
-    CHECK_INT(sluice_session_create(run.program, &session, &run.session), SLUICE_OK);
+    run_open_counting(&run, build(&m, 2), 3, &allocations);
     fill_keys(2, 0);
     CHECK_INT(run_once(&run, values, 2), SLUICE_OK);
     int64_t before = allocations;

@@ -283,18 +283,7 @@ static bool count_held(void *self, sl_op *op) {
 
 static held constants_named(const route_run *run, const char *name) {
     held h = {.name = name};
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    sl_status status = sl_compilation_begin(&c, run->context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_held, &h);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
+    walk_passed(run, NULL, count_held, &h);
     return h;
 }
 

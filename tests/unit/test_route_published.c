@@ -13,20 +13,8 @@ static bool count_stacks(void *self, sl_op *op) {
 
 /* Stacked weights in the program as it is compiled. */
 static int stacks_in(const route_run *run) {
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    options.pipeline = "infer-shapes,simplify,recover-routing,split-branches,simplify";
     int stacks = 0;
-    sl_status status = sl_compilation_begin(&c, run->context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run->text, strlen(run->text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_stacks, &stacks);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
+    walk_passed(run, ROUTE_STRETCHES, count_stacks, &stacks);
     return stacks;
 }
 
@@ -255,20 +243,8 @@ static void test_einsum_dispatch(int capacity) {
     CHECK_INT(routed == 4 * TOKENS, capacity == TOKENS);
     CHECK_INT(products(&run, false), gates + (4 * TOKENS + routed) * 2 * WIDTH * FF);    /* the fixed part for all tokens, experts for theirs */
     CHECK_INT(launches(&run, 7) + launches(&run, 11), 0);
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    options.pipeline = "infer-shapes,simplify,recover-routing,split-branches,simplify";
     int wide = 0;
-    sl_status status = sl_compilation_begin(&c, run.context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), count_wide, &wide);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
+    walk_passed(&run, ROUTE_STRETCHES, count_wide, &wide);
     CHECK_INT(wide, 0);    /* nothing of tokens x experts x capacity */
     if (capacity == TOKENS) check_rows(&run, values, 1, (const int[]){0}, TOKENS);    /* with overflow a token's slot depends on those before it: that is the model */
     run_close(&run);
@@ -353,19 +329,7 @@ static void test_paths_alone(void) {
         CHECK_INT(launches(&run, 1) > 0, path >> 1);
         CHECK_INT(products(&run, false), 16 + 8 + (path & 1) * 16 + (path >> 1) * (4 * 16 + 16 * 2));
         stretches s = {0};
-        sl_compilation c;
-        sluice_compile_options options;
-        sluice_compile_options_init(&options);
-        options.pipeline = "infer-shapes,simplify,recover-routing,split-branches,simplify";
-        sl_status status = sl_compilation_begin(&c, run.context, &options);
-        if (!status) {
-            status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
-            if (!status) status = sl_compilation_lower(&c);
-            if (!status) sl_op_walk(sl_module_op(c.module), look_at_stretches, &s);
-            sl_compilation_end(&c);
-        }
-        CHECK(!status);
-        sl_status_free(status);
+        walk_passed(&run, ROUTE_STRETCHES, look_at_stretches, &s);
         CHECK_INT(s.dispatches, 2);       /* of block A, and of block B with head 2; before and between them stem with gate 1, and head 1 with its test */
         CHECK_INT(s.conditions, 0);
         CHECK_INT(s.main_products, 2);

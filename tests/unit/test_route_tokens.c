@@ -233,20 +233,8 @@ static void test_attention_experts(bool shared) {
     CHECK_INT(launches(&run, 3) + launches(&run, 7), 0);
     CHECK_INT(branch(&run, 0).rows + branch(&run, 1).rows + branch(&run, 2).rows, BAM_TOKENS);
     /* What the compiler made of it. */
-    sl_compilation c;
-    sluice_compile_options options;
-    sluice_compile_options_init(&options);
-    options.pipeline = "infer-shapes,simplify,recover-routing,split-branches,simplify";
     bam_form form = {0};
-    sl_status status = sl_compilation_begin(&c, run.context, &options);
-    if (!status) {
-        status = sl_compilation_load(&c, "model.json", run.text, strlen(run.text));
-        if (!status) status = sl_compilation_lower(&c);
-        if (!status) sl_op_walk(sl_module_op(c.module), look, &form);
-        sl_compilation_end(&c);
-    }
-    CHECK(!status);
-    sl_status_free(status);
+    walk_passed(&run, ROUTE_STRETCHES, look, &form);
     CHECK_INT(form.dispatches, 2);
     CHECK(!form.tangled);    /* attention and feed-forward experts of a layer don't need one another */
     CHECK_INT(form.scores, 2 * 2 * BAM_EXPERTS);
